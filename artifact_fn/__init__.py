@@ -1,0 +1,43 @@
+"""artifact_fn: training pipelines for PyTorch as pure functions.
+
+Training is a stream of epochs, unfolded from a pure step over an immutable state; everything
+else is a fold over that stream. These are the names of the small program; the rest is found in
+`folds`, `optim`, `training`, `data`, `random`, `tree`, `errors` and `runs`.
+"""
+
+from artifact_fn import optim
+from artifact_fn.data import Loader, Split, Table
+from artifact_fn.folds import at_most, best, history, patience
+from artifact_fn.runs import progress
+from artifact_fn.training import (
+    TrainState,
+    compiled,
+    epochs,
+    evaluation,
+    fit,
+    functional,
+    metrics,
+    supervised,
+    train_step,
+)
+
+__all__ = [
+    "Loader",
+    "Split",
+    "Table",
+    "TrainState",
+    "at_most",
+    "best",
+    "compiled",
+    "epochs",
+    "evaluation",
+    "fit",
+    "functional",
+    "history",
+    "metrics",
+    "optim",
+    "patience",
+    "progress",
+    "supervised",
+    "train_step",
+]

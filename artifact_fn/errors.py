@@ -1,0 +1,71 @@
+"""Errors: every exception the package raises.
+
+Each message has three parts: what was wrong, what was got, what to do. They are kept as
+attributes too, so that a program can show them its own way.
+"""
+
+
+class ArtifactFnError(Exception):
+    """Base of every error of the package.
+
+    Args:
+        what: What was wrong, one clause without a full stop.
+        got: The offending value, described.
+        do: What to do about it.
+
+    Example:
+        >>> raise DataError("a table needs rows", got="0 rows", do="give at least one row")
+        Traceback (most recent call last):
+            ...
+        artifact_fn.errors.DataError: a table needs rows; got 0 rows; give at least one row
+    """
+
+    def __init__(self, what: str, *, got: str, do: str) -> None:
+        super().__init__(f"{what}; got {got}; {do}")
+        self.what = what
+        self.got = got
+        self.do = do
+
+
+class TreeError(ArtifactFnError):
+    """A pytree has a leaf, field or structure that the operation cannot take."""
+
+
+class KeyDataError(ArtifactFnError):
+    """A random key, or what it is asked to draw, is out of range."""
+
+
+class FoldError(ArtifactFnError):
+    """A fold, stopper, selection or cadence was configured with impossible values."""
+
+
+class ScoreError(ArtifactFnError):
+    """A fold reads a score that nothing in the stream makes."""
+
+
+class OptimError(ArtifactFnError):
+    """A transform, rule, schedule or chain was configured with impossible values."""
+
+
+class ModelError(ArtifactFnError):
+    """A module cannot be made, or called, as a pure function."""
+
+
+class ObjectiveError(ArtifactFnError):
+    """An objective answered something that cannot be minimised."""
+
+
+class MetricError(ArtifactFnError):
+    """A metric is not a statistic of tensors, or reads what the batch does not hold."""
+
+
+class PurityError(ArtifactFnError):
+    """A step changed its arguments or drew from a global generator."""
+
+
+class DataError(ArtifactFnError):
+    """A table, loader or batch is malformed."""
+
+
+class CompileError(ArtifactFnError):
+    """A step could not be compiled."""

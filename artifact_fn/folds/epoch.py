@@ -1,0 +1,79 @@
+"""Epoch: what the stream of a run yields, and what is left when it ends."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from artifact_fn.folds.fold import C, Fold, R
+
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
+
+SECONDS = "seconds"
+"""The name under which a fold says that it reads `Epoch.seconds`."""
+
+
+@attrs.frozen(eq=False)
+class Epoch(Generic[S_co]):
+    """One completed pass over the training data; generic in the state.
+
+    Attributes:
+        index: Completed passes, from 1.
+        state: The state after the pass. It is never changed afterwards.
+        scores: Floats by `split/name`, e.g. `val/loss`; absent where nothing was due.
+        artifacts: Everything computed that is not a float, by `split/name`.
+        seconds: Since the run began, by the clock the stream was given; NaN without a clock.
+    """
+
+    index: int
+    state: S_co = attrs.field(repr=False)
+    scores: Mapping[str, float] = attrs.field(factory=dict)
+    artifacts: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    seconds: float = math.nan
+
+
+@attrs.frozen
+class Stop:
+    """What a stopper answers when it is time; None before.
+
+    Attributes:
+        reason: For people, e.g. `"val/loss has not improved for 5 evaluations"`.
+    """
+
+    reason: str
+
+
+@attrs.frozen(eq=False)
+class Run(Generic[S_co]):
+    """What is left when a stream has been folded.
+
+    Attributes:
+        last: The last epoch.
+        stop: Why it ended.
+        answers: The answer of each named fold.
+    """
+
+    last: Epoch[S_co]
+    stop: Stop
+    answers: Mapping[str, Any] = attrs.field(repr=False)
+
+
+def watch(score: str, fold: Fold[float, C, R]) -> Fold[Epoch[Any], C, R]:
+    """A fold over numbers, made to read one score of each epoch.
+
+    Epochs without the score are passed over, so the fold counts evaluations, not epochs.
+
+    Example:
+        >>> from artifact_fn.folds.fold import run
+        >>> lowest = Fold(lambda: math.inf, min, lambda carry: carry)
+        >>> epochs = [Epoch(1, None, {"val/loss": 0.5}), Epoch(2, None), Epoch(3, None, {"val/loss": 0.4})]
+        >>> run(watch("val/loss", lowest), epochs)
+        0.4
+    """
+
+    def step(carry: C, epoch: Epoch[Any]) -> C:
+        return fold.step(carry, epoch.scores[score]) if score in epoch.scores else carry
+
+    return Fold(fold.init, step, fold.extract, fold.reads | {score})

@@ -1,0 +1,75 @@
+"""Selection: folds that keep epochs, with their states.
+
+States are immutable, so what was kept cannot be changed by later epochs and needs no copy.
+"""
+
+from typing import Any
+
+from artifact_fn.errors import FoldError
+from artifact_fn.folds.epoch import Epoch, S
+from artifact_fn.folds.fold import Fold
+from artifact_fn.folds.stopping import Mode, improves
+
+Kept = tuple[Epoch[S], ...]
+
+
+def top_k(score: str, k: int, *, mode: Mode = "min") -> Fold[Epoch[S], Kept[S], Kept[S]]:
+    """The k epochs with the best values of a score, best first.
+
+    Of equal values the earlier epoch is better; NaN is never kept.
+
+    Args:
+        score: Its name, e.g. `"val/loss"`.
+        k: How many, at least 1.
+        mode: Whether lower ("min") or higher ("max") is better.
+
+    Raises:
+        FoldError: an argument is out of range.
+
+    Example:
+        >>> from artifact_fn.folds.fold import run
+        >>> epochs = [Epoch(i, None, {"val/auc": x}) for i, x in enumerate([0.7, 0.9, 0.8], 1)]
+        >>> [epoch.index for epoch in run(top_k("val/auc", 2, mode="max"), epochs)]
+        [2, 3]
+    """
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise FoldError("at least 1 epoch is kept", got=f"k={k!r}", do="give 1 or more")
+    better = improves(mode)
+
+    def step(kept: Kept[S], epoch: Epoch[S]) -> Kept[S]:
+        value = epoch.scores.get(score)
+        if value is None or value != value:
+            return kept
+        place = sum(not better(value, other.scores[score]) for other in kept)
+        return (*kept[:place], epoch, *kept[place:])[:k]
+
+    def init() -> Kept[S]:
+        return ()
+
+    return Fold(init, step, lambda kept: kept, frozenset({score}))
+
+
+def best(score: str, *, mode: Mode = "min") -> Fold[Epoch[S], Kept[S], Epoch[S] | None]:
+    """The epoch with the best value of a score; None before there is one.
+
+    Example:
+        >>> from artifact_fn.folds.fold import run
+        >>> epochs = [Epoch(i, None, {"val/loss": x}) for i, x in enumerate([0.7, 0.5, 0.6], 1)]
+        >>> run(best("val/loss"), epochs).index
+        2
+    """
+    kept: Fold[Epoch[S], Kept[S], Kept[S]] = top_k(score, 1, mode=mode)
+    return kept.map(_first)
+
+
+def last() -> Fold[Epoch[S], Kept[S], Epoch[S] | None]:
+    """The last epoch; None before the first."""
+
+    def init() -> Kept[S]:
+        return ()
+
+    return Fold(init, lambda _, epoch: (epoch,), _first)
+
+
+def _first(kept: tuple[Any, ...]) -> Any:
+    return kept[0] if kept else None

@@ -1,0 +1,108 @@
+"""Schedules: a learning rate as a pure function of the step."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from artifact_fn.errors import OptimError
+
+Schedule = Callable[[Tensor], Tensor]
+"""The number of updates done before this one (int64 []) to a rate (float64 [])."""
+
+
+def constant(value: float) -> Schedule:
+    """Always `value`.
+
+    Example:
+        >>> constant(0.1)(torch.tensor(5)).item()
+        0.1
+    """
+    _rate(value)
+    return lambda step: torch.full((), value, dtype=torch.float64, device=step.device)
+
+
+def step(value: float, *, every: int, gamma: float = 0.1) -> Schedule:
+    """`value * gamma ** (step // every)`, as torch's StepLR.
+
+    Example:
+        >>> [step(1.0, every=2, gamma=0.5)(torch.tensor(i)).item() for i in range(5)]
+        [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+    _rate(value)
+    _steps("every", every)
+
+    def schedule(step: Tensor) -> Tensor:
+        times = torch.div(step, every, rounding_mode="floor").to(torch.float64)
+        return value * torch.pow(torch.full_like(times, gamma), times)
+
+    return schedule
+
+
+def cosine(value: float, *, steps: int, final: float = 0.0) -> Schedule:
+    """Half a cosine from `value` at step 0 to `final` at `steps` and after.
+
+    The closed form of torch's CosineAnnealingLR up to `steps` (Loshchilov and Hutter, SGDR,
+    ICLR 2017, without restarts).
+
+    Example:
+        >>> [round(cosine(1.0, steps=4)(torch.tensor(i)).item(), 4) for i in (0, 2, 4, 9)]
+        [1.0, 0.5, 0.0, 0.0]
+    """
+    _rate(value)
+    _rate(final)
+    _steps("steps", steps)
+
+    def schedule(step: Tensor) -> Tensor:
+        done = step.to(torch.float64).clamp(max=steps) / steps
+        return final + (value - final) * (1.0 + torch.cos(math.pi * done)) / 2.0
+
+    return schedule
+
+
+def warmup(after: float | Schedule, *, steps: int, start: float = 0.0) -> Schedule:
+    """Linear from `start` times the first value of `after`, over `steps`; then `after` itself.
+
+    Args:
+        after: A rate or a schedule, which begins when the warm-up is over.
+        steps: How long the warm-up takes.
+        start: Fraction of the rate at step 0, in [0, 1].
+
+    Example:
+        >>> [warmup(1.0, steps=4)(torch.tensor(i)).item() for i in range(6)]
+        [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+    _steps("steps", steps)
+    if not 0.0 <= start <= 1.0:
+        raise OptimError(
+            "a warm-up starts at a fraction of the rate", got=f"start={start}", do="give 0 to 1"
+        )
+    main = schedule_of(after)
+
+    def schedule(step: Tensor) -> Tensor:
+        risen = start + (1.0 - start) * (step.to(torch.float64) / steps).clamp(max=1.0)
+        return risen * main((step - steps).clamp(min=0))
+
+    return schedule
+
+
+def schedule_of(rate: float | Schedule) -> Schedule:
+    """A schedule from what a rule takes as its learning rate."""
+    return rate if callable(rate) else constant(rate)
+
+
+def _rate(value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise OptimError(
+            "a learning rate is a number from 0",
+            got=repr(value),
+            do="give a finite number of at least 0, or a schedule",
+        )
+
+
+def _steps(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise OptimError(
+            f"{name} counts steps", got=repr(value), do="give a whole number of at least 1"
+        )

@@ -1,0 +1,39 @@
+"""Training: the arithmetic of training, pure."""
+
+from artifact_fn.training import metrics
+from artifact_fn.training.compiled import Compiled, compiled
+from artifact_fn.training.contracts import Aux, Batch, Model, Objective, Source, Step
+from artifact_fn.training.cuts import Cut, cuts
+from artifact_fn.training.functional import functional
+from artifact_fn.training.loop import Advance, Stream, epochs, fit
+from artifact_fn.training.objectives import objective, supervised
+from artifact_fn.training.routines import Routine, evaluate, evaluation
+from artifact_fn.training.state import TrainState
+from artifact_fn.training.step import eval_step, train_step
+
+__all__ = [
+    "Advance",
+    "Aux",
+    "Batch",
+    "Compiled",
+    "Cut",
+    "Model",
+    "Objective",
+    "Routine",
+    "Source",
+    "Step",
+    "Stream",
+    "TrainState",
+    "compiled",
+    "cuts",
+    "epochs",
+    "eval_step",
+    "evaluate",
+    "evaluation",
+    "fit",
+    "functional",
+    "metrics",
+    "objective",
+    "supervised",
+    "train_step",
+]

@@ -1,0 +1,187 @@
+"""Loop: the stream of epochs, unfolded from a step, and folded until a stopper says so."""
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import attrs
+
+from artifact_fn.errors import DataError, ScoreError
+from artifact_fn.folds.epoch import SECONDS, Epoch, Run, Stop
+from artifact_fn.folds.fold import Fold, named
+from artifact_fn.folds.stopping import Stopper
+from artifact_fn.training.compiled import eager, like
+from artifact_fn.training.contracts import Source, Step
+from artifact_fn.training.cuts import CHUNK, cuts
+from artifact_fn.training.preflight import check_finite, first_batch, tried
+from artifact_fn.training.routines import Prepared, Routine, prefixed
+from artifact_fn.training.state import TrainState
+from artifact_fn.training.statistics import answers, merge
+
+S = TypeVar("S")
+
+TRAIN = "train"
+"""The split under which a training step's own metrics are found."""
+
+
+@attrs.frozen
+class Advance:
+    """An epoch has got as far as a cut. For progress displays; folds do not see it.
+
+    Attributes:
+        epoch: Its index, from 1.
+        cursor: Batches of it that are done.
+        steps: Batches an epoch, or None where that is not known.
+    """
+
+    epoch: int
+    cursor: int
+    steps: int | None
+
+
+Event = Advance | Epoch[TrainState]
+
+
+@attrs.frozen(eq=False)
+class Stream:
+    """The epochs of a run that nobody has run yet. Each iteration unfolds them anew.
+
+    Attributes:
+        events: Unfolds every event: the advances within an epoch, then the epoch.
+        makes: The scores that its epochs may hold.
+    """
+
+    events: Callable[[], Iterator[Event]] = attrs.field(repr=False)
+    makes: frozenset[str]
+
+    def __iter__(self) -> Iterator[Epoch[TrainState]]:
+        """The epochs, without end: whoever reads them decides when to stop."""
+        with contextlib.closing(self.events()) as events:  # type: ignore[type-var]
+            yield from (event for event in events if isinstance(event, Epoch))
+
+
+def epochs(
+    step: Step[TrainState],
+    state: TrainState,
+    source: Source,
+    *,
+    routines: Sequence[Routine] = (),
+    completed: int = 0,
+    chunk: int = CHUNK,
+    clock: Callable[[], float] | None = None,
+) -> Stream:
+    """The stream of epochs that a step makes of a state and a source.
+
+    The step and the routines are tried on a first batch here, so that what is wrong with them
+    is said before training.
+
+    Args:
+        step: Compiled or not; routines are compiled alike.
+        state: At the end of epoch `completed`.
+        source: Of the training batches.
+        routines: What is computed at an epoch's end, in this order.
+        completed: Epochs already behind `state`.
+        chunk: Steps between two cuts of an epoch.
+        clock: Seconds, e.g. `time.perf_counter`; without one, no fold can read the time.
+
+    Raises:
+        DataError: the source yields nothing, or two routines make the same score.
+        ObjectiveError, MetricError, PurityError: the step breaks its contract.
+    """
+    _, metrics = tried(eager(step), state, first_batch(source))
+    check_finite(metrics)
+    prepared = [
+        (routine.due, routine.prepare(lambda other: like(step, other), state))
+        for routine in routines
+    ]
+    makes = [frozenset(f"{TRAIN}/{name}" for name in answers(metrics)[0])]
+    makes += [part.makes for _, part in prepared]
+    twice = {
+        a for i, names in enumerate(makes) for a in names if a in frozenset().union(*makes[:i])
+    }
+    if twice:
+        raise DataError(
+            "each score has one maker",
+            got=f"two of {', '.join(sorted(twice))}",
+            do="give the routines other splits",
+        )
+
+    def events() -> Iterator[Event]:
+        began = math.nan if clock is None else clock()
+        current = state
+        for index in itertools.count(completed + 1):
+            parts = []
+            for cut in cuts(step, current, source, epoch=index, chunk=chunk):
+                current = cut.state
+                parts.append(cut.metrics)
+                yield Advance(index, cut.cursor, source.steps)
+            scores, artifacts = prefixed(TRAIN, *answers(merge(parts)))
+            for part in _due(prepared, index):
+                more_scores, more_artifacts = part.run(current)
+                scores, artifacts = {**scores, **more_scores}, {**artifacts, **more_artifacts}
+            seconds = math.nan if clock is None else clock() - began
+            yield Epoch(index, current, scores, artifacts, seconds)
+
+    timed = frozenset() if clock is None else frozenset({SECONDS})
+    return Stream(events, timed.union(*makes))
+
+
+def _due(prepared: Sequence[tuple[Callable[[int], bool], Prepared]], index: int) -> list[Prepared]:
+    return [part for due, part in prepared if due(index)]
+
+
+def fit(
+    stream: Iterable[Epoch[S]], *, until: Stopper[Epoch[S]], **folds: Fold[Epoch[S], Any, Any]
+) -> Run[S]:
+    """Read a stream of epochs until a stopper says so.
+
+    Args:
+        stream: Of `epochs`, or any iterable of epochs.
+        until: When to stop; asked after every epoch.
+        folds: Asked when it is over; their answers are the run's, by name.
+
+    Returns:
+        The last epoch, why it ended, and the answers.
+
+    Raises:
+        ScoreError: a fold reads a score that the stream does not make.
+        DataError: the stream is empty.
+    """
+    everything = named({**folds, "until": until.fold})
+    if isinstance(stream, Stream):
+        _check_reads(everything.reads, stream.makes)
+    carry = everything.init()
+    last: Epoch[S] | None = None
+    stop: Stop | None = None
+    for last in stream:
+        carry = everything.step(carry, last)
+        stop = until.fold.extract(carry["until"])
+        if stop is not None:
+            break
+    if last is None:
+        raise DataError(
+            "a run has at least one epoch", got="an empty stream", do="give epochs to read"
+        )
+    answer = {name: fold.extract(carry[name]) for name, fold in folds.items()}
+    return Run(last, stop or Stop("the stream has ended"), answer)
+
+
+def _check_reads(reads: frozenset[str], makes: frozenset[str]) -> None:
+    missing = sorted(reads - makes)
+    if missing == [SECONDS]:
+        raise ScoreError(
+            "a fold reads the time, and the stream has no clock",
+            got="epochs without a clock",
+            do="pass epochs(..., clock=time.perf_counter)",
+        )
+    if missing:
+        name = next(name for name in missing if name != SECONDS)
+        near = get_close_matches(name, makes, n=1)
+        raise ScoreError(
+            f"nothing makes the score {name!r}",
+            got=f"a fold that reads it; made are {', '.join(sorted(makes - {SECONDS}))}",
+            do=f"read {near[0]!r} instead" if near else "read one of them, or add its routine",
+        )

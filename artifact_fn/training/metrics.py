@@ -1,0 +1,186 @@
+"""Metrics: named measures of a model's outputs, each a statistic."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from artifact_fn.errors import MetricError
+from artifact_fn.training.statistics import (
+    Maximum,
+    Mean,
+    Minimum,
+    Separation,
+    Statistic,
+    Sum,
+    mean,
+)
+
+__all__ = [
+    "Maximum",
+    "Mean",
+    "Metric",
+    "Minimum",
+    "Separation",
+    "Statistic",
+    "Sum",
+    "accuracy",
+    "confusion",
+    "mean",
+    "metric",
+    "roc_auc",
+]
+
+
+@attrs.frozen
+class Metric:
+    """Something measured on every batch.
+
+    Attributes:
+        name: Of its score, without the split.
+        measure: (outputs, batch) to a statistic; pure and traceable.
+    """
+
+    name: str
+    measure: Callable[[Any, Mapping[str, Any]], Statistic]
+
+
+def metric(name: str, function: Callable[[Any, Mapping[str, Any]], Tensor | Statistic]) -> Metric:
+    """A metric from any function of outputs and batch.
+
+    Args:
+        name: Of its score, without the split.
+        function: Answers one value a row [B], whose mean is taken; or a statistic.
+
+    Example:
+        >>> error = metric("error", lambda outputs, batch: (outputs - batch["y"]).abs())
+        >>> batch = {"y": torch.tensor([1.0, 1.0])}
+        >>> error.measure(torch.tensor([1.0, 3.0]), batch).answer()
+        tensor(1., dtype=torch.float64)
+    """
+
+    def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
+        found = function(outputs, batch)
+        if not isinstance(found, Tensor):
+            return found
+        if found.ndim == 0:
+            raise MetricError(
+                f"the metric {name!r} does not say how many rows its value stands for",
+                got="a tensor of shape []",
+                do="answer one value a row, or a statistic such as metrics.mean(value, rows)",
+            )
+        return mean(found)
+
+    return Metric(name, measure)
+
+
+def column(batch: Mapping[str, Any], name: str, reader: str) -> Any:
+    """A batch's column, or an error that lists what there is."""
+    if name not in batch:
+        raise MetricError(
+            f"{reader} reads the column {name!r}, which the batch does not hold",
+            got=f"columns {', '.join(map(repr, batch)) or 'none'}",
+            do="name one of them",
+        )
+    return batch[name]
+
+
+def margin(outputs: Tensor) -> Tensor:
+    """How far a binary classifier leans to class 1: [B, 2] logits, [B, 1] or [B] to [B]."""
+    if outputs.ndim == 2 and outputs.shape[1] == 2:
+        return outputs[:, 1] - outputs[:, 0]
+    if outputs.ndim == 2 and outputs.shape[1] == 1:
+        return outputs[:, 0]
+    if outputs.ndim == 1:
+        return outputs
+    raise MetricError(
+        "a binary classifier answers logits [B, 2], [B, 1] or [B]",
+        got=f"outputs of shape {list(outputs.shape)}",
+        do="measure it with a metric of your own",
+    )
+
+
+def predicted(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Classes from logits: [B, C, ...] by argmax; of the targets' own shape, 0 or 1 by sign."""
+    if outputs.ndim == targets.ndim + 1:
+        return outputs.argmax(dim=1)
+    if outputs.numel() == targets.numel():
+        return (outputs.reshape(targets.shape) > 0).to(torch.int64)
+    raise MetricError(
+        "classes are compared with logits [B, C, ...], or with binary logits of their own shape",
+        got=f"outputs {list(outputs.shape)}, targets {list(targets.shape)}",
+        do="measure it with a metric of your own",
+    )
+
+
+def accuracy(*, targets: str = "y", name: str = "accuracy") -> Metric:
+    """The share of rows whose class is predicted rightly.
+
+    Reads logits [B, C, ...] (or binary logits, one a row) and classes [B, ...].
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
+        >>> accuracy().measure(logits, {"y": torch.tensor([0, 0])}).answer()
+        tensor(0.5000, dtype=torch.float64)
+    """
+
+    def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
+        truth = column(batch, targets, f"the metric {name!r}")
+        return mean(predicted(outputs, truth) == truth)
+
+    return Metric(name, measure)
+
+
+def confusion(classes: int, *, targets: str = "y", name: str = "confusion") -> Metric:
+    """How often each class was taken for each: int64 [classes, classes], truth by prediction.
+
+    An array, so it is found among an epoch's artifacts, not its scores.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
+        >>> confusion(2).measure(logits, {"y": torch.tensor([0, 0])}).answer()
+        tensor([[1, 1],
+                [0, 0]])
+    """
+    if classes < 2:
+        raise MetricError("classes to confuse are at least 2", got=str(classes), do="give more")
+
+    def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
+        truth = column(batch, targets, f"the metric {name!r}").to(torch.int64)
+        cell = truth * classes + predicted(outputs, truth)
+        return Sum(_counts(cell.reshape(-1), classes * classes).reshape(classes, classes))
+
+    return Metric(name, measure)
+
+
+def roc_auc(*, targets: str = "y", name: str = "roc_auc", bins: int = 4096) -> Metric:
+    """The area under the ROC curve of a binary classifier, from histograms of its margin.
+
+    The margin (difference of the logits) is put into equal bins from -16 to 16; rows of both
+    classes in one bin count as ties, so the error is at most half the share of such pairs.
+
+    Reads logits [B, 2], [B, 1] or [B], and targets [B], of which those above 0 are positive.
+
+    Example:
+        >>> logits = torch.tensor([-1.0, 0.5, 2.0])
+        >>> roc_auc().measure(logits, {"y": torch.tensor([0, 0, 1])}).answer()
+        tensor(1., dtype=torch.float64)
+    """
+    if bins < 2:
+        raise MetricError("a histogram has at least 2 bins", got=str(bins), do="give more")
+
+    def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
+        truth = (column(batch, targets, f"the metric {name!r}").reshape(-1) > 0).to(torch.int64)
+        place = ((margin(outputs) + 16.0) / 32.0 * bins).to(torch.int64).clamp(0, bins - 1)
+        counts = _counts(truth * bins + place, 2 * bins)
+        return Separation(negatives=counts[:bins], positives=counts[bins:])
+
+    return Metric(name, measure)
+
+
+def _counts(indices: Tensor, size: int) -> Tensor:
+    """int64 [size]: how often each index occurs. Unlike bincount, traceable and vmappable."""
+    empty = torch.zeros(size, dtype=torch.int64, device=indices.device)
+    return empty.scatter_add(0, indices, torch.ones_like(indices))

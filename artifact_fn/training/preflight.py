@@ -1,0 +1,147 @@
+"""Preflight: a step tried once, eagerly, on the first batch, before anything is trained.
+
+Errors of contract are found here, where Python still has the user's own traceback, and not in
+the middle of a trace or of a run. Since a step is pure, trying it costs its time and nothing else.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from artifact_fn import tree
+from artifact_fn.errors import DataError, MetricError, ObjectiveError, PurityError
+from artifact_fn.training.contracts import Batch, Source, Step
+from artifact_fn.training.statistics import Metrics, answers
+
+S = TypeVar("S")
+
+
+def first_batch(source: Source) -> Batch:
+    """A source's first batch in the rows' own order.
+
+    Raises:
+        DataError: there is none.
+    """
+    for batch in source.batches(None, 1):
+        return batch
+    raise DataError(
+        "a loader yields batches",
+        got="none at all",
+        do="give it rows, or keep the short last batch",
+    )
+
+
+def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
+    """What an eager step answers, if it keeps the contract of a step.
+
+    Raises:
+        DataError: the batch holds something else than tensors.
+        ObjectiveError: the answer is no pair, the state changes its structure, or the loss is
+            not finite.
+        MetricError: a metric is not a statistic of tensors.
+        PurityError: an argument was changed in place, or the global generator moved.
+    """
+    given = tree.paths({"state": state, "batch": batch})
+    for path, leaf in given.items():
+        if not isinstance(leaf, Tensor):
+            raise DataError(
+                f"a step takes tensors only, and {path} is none",
+                got=f"{type(leaf).__name__} {leaf!r}",
+                do="make it a tensor: a Python value would be frozen into the compiled step",
+            )
+    versions = {path: _version(leaf) for path, leaf in given.items()}
+    with torch.random.fork_rng(devices=[]):
+        generator = torch.get_rng_state()
+        answer = step(state, batch)
+        moved = not torch.equal(generator, torch.get_rng_state())
+    if moved:
+        raise PurityError(
+            "a step draws its random numbers from its key",
+            got="a step that moved the global generator",
+            do="use dropout as a module, or artifact_fn.random with a key; torch.rand and "
+            "F.dropout draw from the global generator",
+        )
+    for path, leaf in given.items():
+        if _version(leaf) != versions[path]:
+            raise PurityError(
+                "a step leaves its arguments as they are",
+                got=f"a step that wrote into {path}",
+                do="make a new tensor there; of an activation, use inplace=False",
+            )
+    if not (isinstance(answer, tuple) and len(answer) == 2):
+        raise ObjectiveError(
+            "a step answers (state, metrics)", got=type(answer).__name__, do="return the pair"
+        )
+    after, metrics = answer
+    _same_structure(state, after)
+    check_metrics(metrics)
+    return after, metrics
+
+
+def check_finite(metrics: Metrics) -> None:
+    """Refuse a first loss that is NaN or infinite.
+
+    Raises:
+        ObjectiveError: it is.
+    """
+    if "loss" in metrics:
+        loss = answers({"loss": metrics["loss"]})[0].get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise ObjectiveError(
+                "the loss of the first batch is not finite",
+                got=f"a loss of {loss}",
+                do="look for NaN or huge values in the data, and for log or division by 0",
+            )
+
+
+def check_metrics(metrics: Any) -> None:
+    """Refuse what is not a mapping from names to statistics of tensors.
+
+    Raises:
+        MetricError: it is not.
+    """
+    if not isinstance(metrics, Mapping):
+        raise MetricError(
+            "metrics are statistics by name", got=type(metrics).__name__, do="return a dict"
+        )
+    for name, statistic in metrics.items():
+        joins = getattr(type(statistic), "joins", None)
+        tensors = all(isinstance(leaf, Tensor) for leaf in tree.leaves(statistic))
+        if not isinstance(joins, Mapping) or not tensors:
+            raise MetricError(
+                f"the metric {name!r} is not a statistic of tensors",
+                got=f"{type(statistic).__name__}",
+                do="answer one, such as metrics.mean(values) or metrics.Sum(value)",
+            )
+
+
+def _same_structure(before: Any, after: Any) -> None:
+    old, new = tree.paths(before), tree.paths(after)
+    changed = sorted(old.keys() ^ new.keys()) or [
+        path
+        for path, leaf in new.items()
+        if not isinstance(leaf, Tensor)
+        or (leaf.shape, leaf.dtype, leaf.device)
+        != (old[path].shape, old[path].dtype, old[path].device)
+    ]
+    if changed:
+        path = changed[0]
+        raise ObjectiveError(
+            "a step keeps the structure, shapes and dtypes of its state",
+            got=f"{path}: {_described(old.get(path))} before, {_described(new.get(path))} after",
+            do="answer a state like the one that was given, made with tree.replace",
+        )
+
+
+def _described(leaf: Any) -> str:
+    if isinstance(leaf, Tensor):
+        return f"{leaf.dtype} {list(leaf.shape)} on {leaf.device}"
+    return "nothing" if leaf is None else f"{type(leaf).__name__} {leaf!r}"
+
+
+def _version(leaf: Tensor) -> int:
+    # Tensors made under inference_mode keep no count.
+    return 0 if leaf.is_inference() else leaf._version

@@ -1,0 +1,160 @@
+"""Statistics: what a step tells of a batch, in a form that adds.
+
+A step answers statistics, not floats: a mean is its weighted sum and its weight. Statistics
+merge over the steps of an epoch in any grouping, so the mean over a short last batch is right by
+construction; their answers leave the device once, at the epoch's end.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from artifact_fn import tree
+
+Join = Literal["sum", "min", "max"]
+_JOINS: dict[Join, Callable[[Tensor], Tensor]] = {
+    "sum": lambda stacked: stacked.sum(0),
+    "min": lambda stacked: stacked.amin(0),
+    "max": lambda stacked: stacked.amax(0),
+}
+
+
+class Statistic(Protocol):
+    """A `tree.node` record of tensors that can be merged.
+
+    Attributes:
+        joins: How each field is joined with the same field of another batch.
+    """
+
+    joins: ClassVar[Mapping[str, Join]]
+
+    def answer(self) -> Tensor:
+        """What the statistic says: a scalar [] becomes a score, anything else an array."""
+        ...
+
+
+Metrics = Mapping[str, Statistic]
+"""Statistics by name."""
+
+
+@tree.node
+class Mean:
+    """A weighted mean. `total` and `weight` are float64 []; the answer of no weight is NaN."""
+
+    joins: ClassVar[Mapping[str, Join]] = {"total": "sum", "weight": "sum"}
+    total: Tensor
+    weight: Tensor
+
+    def answer(self) -> Tensor:
+        """float64 []."""
+        return self.total / self.weight
+
+
+@tree.node
+class Sum:
+    """A sum; `value` and the answer are of any shape and dtype."""
+
+    joins: ClassVar[Mapping[str, Join]] = {"value": "sum"}
+    value: Tensor
+
+    def answer(self) -> Tensor:
+        """As `value`."""
+        return self.value
+
+
+@tree.node
+class Minimum:
+    """A smallest value, element by element."""
+
+    joins: ClassVar[Mapping[str, Join]] = {"value": "min"}
+    value: Tensor
+
+    def answer(self) -> Tensor:
+        """As `value`."""
+        return self.value
+
+
+@tree.node
+class Maximum:
+    """A largest value, element by element."""
+
+    joins: ClassVar[Mapping[str, Join]] = {"value": "max"}
+    value: Tensor
+
+    def answer(self) -> Tensor:
+        """As `value`."""
+        return self.value
+
+
+@tree.node
+class Separation:
+    """Histograms of a score over the two classes; answers the area under the ROC curve.
+
+    Attributes:
+        negatives: int64 [bins], rows of the negative class by score.
+        positives: int64 [bins], rows of the positive class by score.
+    """
+
+    joins: ClassVar[Mapping[str, Join]] = {"negatives": "sum", "positives": "sum"}
+    negatives: Tensor
+    positives: Tensor
+
+    def answer(self) -> Tensor:
+        """float64 []: pairs ordered rightly, a tie counting half; NaN with one class only."""
+        negatives = self.negatives.to(torch.float64)
+        positives = self.positives.to(torch.float64)
+        below = negatives.cumsum(0) - negatives
+        return (positives * (below + negatives / 2)).sum() / (negatives.sum() * positives.sum())
+
+
+def mean(values: Tensor, weight: Tensor | float | None = None) -> Mean:
+    """The statistic of a mean.
+
+    Args:
+        values: One a row, [B, ...]; or [] with the weight it stands for.
+        weight: Broadcast to `values`; 1 each by default.
+
+    Example:
+        >>> mean(torch.tensor([1.0, 3.0])).answer()
+        tensor(2., dtype=torch.float64)
+    """
+    values = values.detach().to(torch.float64)
+    weights = torch.ones_like(values) if weight is None else torch.ones_like(values) * weight
+    return Mean((values * weights).sum(), weights.sum())
+
+
+def merge(parts: Sequence[Metrics]) -> Metrics:
+    """The metrics of all batches together from those of each; the order does not matter.
+
+    Example:
+        >>> parts = [{"loss": mean(torch.tensor([1.0, 3.0]))}, {"loss": mean(torch.tensor([5.0]))}]
+        >>> merge(parts)["loss"].answer()
+        tensor(3., dtype=torch.float64)
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return {
+        name: tree.replace(
+            statistic,
+            **{
+                field: _JOINS[join](torch.stack([getattr(part[name], field) for part in parts]))
+                for field, join in statistic.joins.items()
+            },
+        )
+        for name, statistic in parts[0].items()
+    }
+
+
+def answers(metrics: Metrics) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
+    """What metrics say, on the host: scores (scalars) and arrays (everything else) by name."""
+    told = {name: statistic.answer() for name, statistic in metrics.items()}
+    scalars = {name: value for name, value in told.items() if value.ndim == 0}
+    arrays = {name: value.cpu().numpy() for name, value in told.items() if value.ndim > 0}
+    if not scalars:
+        return {}, arrays
+    # One transfer for all of them.
+    values = torch.stack([value.to(torch.float64) for value in scalars.values()]).tolist()
+    return dict(zip(scalars, values, strict=True)), arrays

@@ -1,0 +1,202 @@
+"""Tree: pytrees of tensors, their records, maps and digests.
+
+A pytree is a tensor, or a dict, tuple, list, None or `node` record of pytrees. Everything a run
+knows is one, which is why it can be mapped over devices, compared, hashed and saved by one
+function each. The only module that touches torch's private pytree registry.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, dataclass_transform
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree
+
+from artifact_fn.errors import TreeError
+
+T = TypeVar("T")
+N = TypeVar("N")
+
+Spec = _pytree.TreeSpec
+"""The structure of a pytree, without its leaves."""
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def node(cls: type[T]) -> type[T]:
+    """Make a class of annotated fields a frozen record that is a pytree of its fields.
+
+    A stdlib dataclass rather than an attrs class, because its constructor can be traced by
+    `torch.compile(fullgraph=True)` and attrs' cannot. Records compare by identity; use
+    `identical` to compare values.
+
+    Example:
+        >>> @node
+        ... class Point:
+        ...     x: Tensor
+        ...     y: Tensor
+        >>> map(torch.neg, Point(torch.tensor(1), torch.tensor(2))).y
+        tensor(-2)
+    """
+    record = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    register(record, [field.name for field in dataclasses.fields(record)])  # type: ignore[arg-type]
+    return record
+
+
+def register(cls: type, names: Iterable[str]) -> None:
+    """Make an existing record class (attrs or dataclass) a pytree of the fields `names`.
+
+    Unflattening sets the fields without calling the constructor: construction validates,
+    evolution does not.
+    """
+    fields = tuple(names)
+
+    def unflatten(values: Iterable[Any], _: Any) -> Any:
+        return _build(cls, dict(zip(fields, values, strict=True)))
+
+    _pytree.register_pytree_node(
+        cls,
+        lambda record: ([getattr(record, name) for name in fields], None),
+        unflatten,
+        serialized_type_name=f"{cls.__module__}.{cls.__qualname__}",
+        flatten_with_keys_fn=lambda record: (
+            [(_pytree.GetAttrKey(name), getattr(record, name)) for name in fields],
+            None,
+        ),
+    )
+
+
+def _build(cls: type[N], values: dict[str, Any]) -> N:
+    record = object.__new__(cls)
+    for name, value in values.items():
+        object.__setattr__(record, name, value)
+    return record
+
+
+def replace(record: N, /, **changes: Any) -> N:
+    """Return a copy of a `node` record with some fields changed; traceable by torch.compile.
+
+    Raises:
+        TreeError: a name is not a field of the record.
+
+    Example:
+        >>> @node
+        ... class Pair:
+        ...     a: Tensor
+        ...     b: Tensor
+        >>> replace(Pair(torch.tensor(1), torch.tensor(2)), b=torch.tensor(3)).b
+        tensor(3)
+    """
+    names = [field.name for field in dataclasses.fields(record)]  # type: ignore[arg-type]
+    for name in changes:
+        if name not in names:
+            raise TreeError(
+                f"{type(record).__name__} has no field {name!r}",
+                got=f"replace(..., {name}=...)",
+                do=f"use one of {', '.join(names)}",
+            )
+    kept = {name: changes[name] if name in changes else getattr(record, name) for name in names}
+    return _build(type(record), kept)
+
+
+def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Apply `function` to each leaf of `tree` (and the leaves of `rest` at the same places).
+
+    Example:
+        >>> map(torch.add, {"a": torch.tensor(1)}, {"a": torch.tensor(2)})
+        {'a': tensor(3)}
+    """
+    return _pytree.tree_map(function, tree, *rest)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves of a tree, in the order of `flatten`."""
+    return _pytree.tree_leaves(tree)
+
+
+def flatten(tree: Any) -> tuple[list[Any], Spec]:
+    """Split a tree into its leaves and its structure."""
+    return _pytree.tree_flatten(tree)
+
+
+def unflatten(values: Iterable[Any], spec: Spec) -> Any:
+    """Undo `flatten`."""
+    return _pytree.tree_unflatten(values, spec)
+
+
+def paths(tree: Any) -> dict[str, Any]:
+    """The leaves of a tree by their path, e.g. `params/0.weight` or `opt_state/0/count`.
+
+    Example:
+        >>> list(paths({"a": torch.tensor(1), "b": (torch.tensor(2), torch.tensor(3))}))
+        ['a', 'b/0', 'b/1']
+    """
+    found, _ = _pytree.tree_flatten_with_path(tree)
+    return {"/".join(_name(key) for key in path): leaf for path, leaf in found}
+
+
+def _name(key: Any) -> str:
+    match key:
+        case _pytree.GetAttrKey(name=name):
+            return str(name)
+        case _pytree.SequenceKey(idx=index):
+            return str(index)
+        case _pytree.MappingKey(key=name):
+            return str(name)
+    raise AssertionError(f"torch.utils._pytree made an unknown key {key!r}")
+
+
+def identical(a: Any, b: Any) -> bool:
+    """Whether two trees have the same structure and, bit for bit, the same leaves.
+
+    Tensors must agree in dtype, shape and bytes (so NaN equals the same NaN and 0.0 differs
+    from -0.0); other leaves in type and value.
+
+    Example:
+        >>> identical({"a": torch.tensor(float("nan"))}, {"a": torch.tensor(float("nan"))})
+        True
+    """
+    ours, theirs = paths(a), paths(b)
+    return (
+        ours.keys() == theirs.keys()
+        and _pytree.tree_structure(a) == _pytree.tree_structure(b)
+        and all(_bytes(leaf) == _bytes(theirs[path]) for path, leaf in ours.items())
+    )
+
+
+def digest(tree: Any) -> str:
+    """SHA-256 (64 hex digits) over the structure, dtypes, shapes and bytes of a tree.
+
+    The order in which a dict was filled does not count; where a tensor lives does not either.
+
+    Raises:
+        TreeError: a leaf is neither a tensor nor a str, int, float, bool, bytes or None.
+
+    Example:
+        >>> digest({"a": torch.zeros(2)}) == digest({"a": torch.zeros(2)})
+        True
+        >>> digest({"a": torch.zeros(2)}) == digest({"a": torch.zeros(2, 1)})
+        False
+    """
+    hashed = hashlib.sha256()
+    for path, leaf in sorted(paths(tree).items()):
+        for part in (path.encode(), *_bytes(leaf)):
+            hashed.update(len(part).to_bytes(8, "little"))
+            hashed.update(part)
+    return hashed.hexdigest()
+
+
+def _bytes(leaf: Any) -> tuple[bytes, bytes]:
+    """A leaf as (kind, content)."""
+    if isinstance(leaf, Tensor):
+        flat = leaf.detach().cpu().contiguous().reshape(-1)
+        kind = f"{leaf.dtype} {tuple(leaf.shape)}"
+        return kind.encode(), flat.view(torch.uint8).numpy().tobytes()
+    if leaf is None or isinstance(leaf, (str, int, float, bool, bytes)):
+        return type(leaf).__name__.encode(), repr(leaf).encode()
+    raise TreeError(
+        "a tree can be compared and hashed only if its leaves are tensors or plain values",
+        got=f"a leaf of type {type(leaf).__name__}",
+        do="keep tensors, str, int, float, bool, bytes and None in it",
+    )

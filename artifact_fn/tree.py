@@ -160,7 +160,7 @@ def identical(a: Any, b: Any) -> bool:
     ours, theirs = paths(a), paths(b)
     return (
         ours.keys() == theirs.keys()
-        and _pytree.tree_structure(a) == _pytree.tree_structure(b)
+        and _structure(_pytree.tree_structure(a)) == _structure(_pytree.tree_structure(b))
         and all(_bytes(leaf) == _bytes(theirs[path]) for path, leaf in ours.items())
     )
 
@@ -179,12 +179,22 @@ def digest(tree: Any) -> str:
         >>> digest({"a": torch.zeros(2)}) == digest({"a": torch.zeros(2, 1)})
         False
     """
-    hashed = hashlib.sha256()
+    hashed = hashlib.sha256(_structure(_pytree.tree_structure(tree)).encode())
     for path, leaf in sorted(paths(tree).items()):
         for part in (path.encode(), *_bytes(leaf)):
             hashed.update(len(part).to_bytes(8, "little"))
             hashed.update(part)
     return hashed.hexdigest()
+
+
+def _structure(spec: Spec) -> str:
+    """A structure as text, whatever the order in which its dicts were filled."""
+    if spec.is_leaf():
+        return "*"
+    parts = [_structure(child) for child in spec.children()]
+    if spec.type is dict:
+        parts = sorted(f"{key!r}: {part}" for key, part in zip(spec.context, parts, strict=True))
+    return f"{spec.type.__qualname__}({', '.join(parts)})"
 
 
 def _bytes(leaf: Any) -> tuple[bytes, bytes]:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is imported: two busy OpenMP teams on two cores slow each other a hundredfold.
@@ -15,9 +16,11 @@ import torch
 
 torch.set_num_threads(1)
 
+collect_ignore = ["recorded"]  # programs that recorded oracles, run by hand where JAX is
+
 
 @pytest.fixture(autouse=True)
-def _global_generator_is_left_alone() -> "pytest.Generator[None]":  # type: ignore[name-defined]
+def _global_generator_is_left_alone() -> Iterator[None]:
     """No test and nothing it calls may move torch's global generator (law 1)."""
     before = torch.get_rng_state()
     yield

@@ -172,7 +172,8 @@ def _of_array(name: str, array: NDArray[Any]) -> Tensor:
     targets = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float32}
     if kind not in targets:
         raise _no_number(name, str(array.dtype), array.flat[0] if array.size else None)
-    return torch.from_numpy(array.astype(targets[kind], order="C", copy=True))
+    with np.errstate(over="ignore"):  # what overflows float32 is found as infinite
+        return torch.from_numpy(array.astype(targets[kind], order="C", copy=True))
 
 
 def _no_number(name: str, dtype: str, example: Any) -> DataError:
@@ -184,11 +185,10 @@ def _no_number(name: str, dtype: str, example: Any) -> DataError:
 
 
 def _no_missing(name: str, column: Tensor) -> None:
-    if column.is_floating_point():
-        bad = ~torch.isfinite(column.reshape(len(column), -1) if column.ndim else column)
-        if bad.any():
-            row = int(bad.reshape(len(column), -1).any(1).nonzero()[0]) if column.ndim else 0
-            raise _missing(name, row, int(bad.sum()), str(column.dtype))
+    bad = ~torch.isfinite(column)
+    if bad.any():
+        row = int(bad.nonzero()[0, 0]) if column.ndim else 0
+        raise _missing(name, row, int(bad.sum()), str(column.dtype))
 
 
 def _missing(name: str, row: int, count: int, dtype: str) -> DataError:

@@ -110,9 +110,14 @@ def _program(
     where = {id(leaf): i for i, leaf in enumerate(given)}
     handed_through = {i: where[id(leaf)] for i, leaf in enumerate(answer) if id(leaf) in where}
     made = tuple(i for i in range(len(answer)) if i not in handed_through)
+    # Scalars go in as [1]: of a 0-d CPU tensor torch thinks that it may be a Python number, and
+    # traces and compiles everything a second time when it finds that it is not.
+    shapes = tuple(tuple(leaf.shape) for leaf in given)
+    scalars = tuple(i for i, shape in enumerate(shapes) if shape == ())
 
     def flat(*leaves: Tensor) -> tuple[Tensor, ...]:
-        results = tree.leaves(step(*tree.unflatten(leaves, spec)))
+        shaped = [leaf.reshape(shape) for leaf, shape in zip(leaves, shapes, strict=True)]
+        results = tree.leaves(step(*tree.unflatten(shaped, spec)))
         return tuple(results[i] for i in made)
 
     graph = torch.compile(_of_its_own(flat), fullgraph=True, dynamic=False, options=_OPTIONS)
@@ -120,9 +125,12 @@ def _program(
 
     def program(leaves: list[Tensor]) -> tuple[S, Metrics]:
         nonlocal first
+        entering = list(leaves)
         # Whether a caller records gradients must not decide which program runs.
         with torch.no_grad(), _compiling(cache) if first else contextlib.nullcontext():
-            results = graph(*leaves)
+            for i in scalars:
+                entering[i] = leaves[i].reshape(1)
+            results = graph(*entering)
         first = False
         whole: list[Any] = [None] * len(answer)
         for i, result in zip(made, results, strict=True):
@@ -171,9 +179,8 @@ def _compiling(cache: Path) -> Iterator[None]:
 
 def _explained(cause: Exception, cache: Path) -> CompileError:
     kinds = {kind.__name__ for kind in type(cause).__mro__}
-    line = next(iter(str(cause).splitlines()), "")
-    got = f"{type(cause).__name__}: {line}"
-    if "InvalidCxxCompiler" in kinds | {line.split(":")[0]} or "InvalidCxxCompiler" in str(cause):
+    got = f"{type(cause).__name__}: {' '.join(str(cause).split(chr(10) * 2)[0].split())}"
+    if "InvalidCxxCompiler" in str(cause):
         return CompileError(
             "compiling needs a C++ compiler",
             got="none that works",

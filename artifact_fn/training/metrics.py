@@ -103,11 +103,11 @@ def margin(outputs: Tensor) -> Tensor:
 
 
 def predicted(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Classes from logits: [B, C, ...] by argmax; of the targets' own shape, 0 or 1 by sign."""
-    if outputs.ndim == targets.ndim + 1:
-        return outputs.argmax(dim=1)
+    """Classes from logits: one a target, 0 or 1 by sign; [B, C, ...] by argmax."""
     if outputs.numel() == targets.numel():
         return (outputs.reshape(targets.shape) > 0).to(torch.int64)
+    if outputs.ndim == targets.ndim + 1:
+        return outputs.argmax(dim=1)
     raise MetricError(
         "classes are compared with logits [B, C, ...], or with binary logits of their own shape",
         got=f"outputs {list(outputs.shape)}, targets {list(targets.shape)}",

@@ -5,6 +5,7 @@ the middle of a trace or of a run. Since a step is pure, trying it costs its tim
 """
 
 import math
+import traceback
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -55,7 +56,7 @@ def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
     versions = {path: _version(leaf) for path, leaf in given.items()}
     with torch.random.fork_rng(devices=[]):
         generator = torch.get_rng_state()
-        answer = step(state, batch)
+        answer = _answer(step, state, batch)
         moved = not torch.equal(generator, torch.get_rng_state())
     if moved:
         raise PurityError(
@@ -79,6 +80,21 @@ def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
     _same_structure(state, after)
     check_metrics(metrics)
     return after, metrics
+
+
+def _answer(step: Step[S], state: S, batch: Batch) -> Any:
+    try:
+        return step(state, batch)
+    except RuntimeError as cause:
+        # What torch.func says of a write into what the gradient did not make.
+        if "mutate a captured Tensor" not in str(cause):
+            raise
+        place = traceback.extract_tb(cause.__traceback__)[-1]
+        raise PurityError(
+            "a step leaves its arguments as they are",
+            got=f"a write into one of them at {place.filename}:{place.lineno}: {place.line}",
+            do="make a new tensor there; of an activation, use inplace=False",
+        ) from cause
 
 
 def check_finite(metrics: Metrics) -> None:

@@ -1,0 +1,161 @@
+"""Rules: equal to torch.optim's single-tensor loops, bit for bit, state included (law 7)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+import torch
+from torch import Tensor
+
+from artifact_fn import random, tree
+from artifact_fn.errors import OptimError
+from artifact_fn.optim import Rule, adam, adamw, cosine, sgd
+
+Options = dict[str, Any]
+
+
+@attrs.frozen
+class Case:
+    """A rule of ours beside the class of torch's that it must equal.
+
+    Attributes:
+        rule: Ours.
+        oracle: Theirs.
+        options: Keyword arguments both take.
+        state: Field of our state to the key of theirs.
+    """
+
+    rule: Callable[..., Rule]
+    oracle: Callable[..., torch.optim.Optimizer]
+    options: Options
+    state: dict[str, str]
+
+
+MOMENTS = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
+CASES = {
+    f"{rule.__name__} {options}": Case(rule, oracle, options, state)
+    for rule, oracle, state, table in [
+        (
+            sgd,
+            torch.optim.SGD,
+            {"momentum": "momentum_buffer"},
+            [
+                {"lr": 0.1},
+                {"lr": 0.1, "weight_decay": 0.01},
+                {"lr": 0.05, "momentum": 0.9},
+                {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
+                {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1},
+            ],
+        ),
+        (
+            adam,
+            torch.optim.Adam,
+            MOMENTS,
+            [{}, {"lr": 3e-3, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.05}],
+        ),
+        (
+            adamw,
+            torch.optim.AdamW,
+            MOMENTS,
+            [{}, {"lr": 3e-3, "betas": (0.5, 0.9), "eps": 1e-5, "weight_decay": 0.0}],
+        ),
+    ]
+    for options in table
+}
+DTYPES = [torch.float32, torch.float64]
+SHAPES = {"matrix": (33, 17), "vector": (13,), "scalar": (), "empty": (0,), "one": (1, 1)}
+
+
+def parameters(dtype: torch.dtype) -> dict[str, Tensor]:
+    keys = random.split(random.key(1), len(SHAPES))
+    return {
+        name: random.normal(key, shape, dtype=dtype)
+        for key, (name, shape) in zip(keys, SHAPES.items(), strict=True)
+    }
+
+
+def gradients(params: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+    """Random ones, of all sizes; now and then zeros."""
+    keys = random.split(random.fold_in(random.key(2), step), len(params))
+    scale = 0.0 if step % 13 == 5 else 10.0 ** (step % 5 - 2)
+    return {
+        name: random.normal(key, param.shape, dtype=param.dtype) * scale
+        for key, (name, param) in zip(keys, params.items(), strict=True)
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_bit_equal_to_torch_optim(case: Case, dtype: torch.dtype) -> None:
+    rule, params = case.rule(**case.options), parameters(dtype)
+    theirs = {name: torch.nn.Parameter(param.clone()) for name, param in params.items()}
+    oracle = case.oracle(list(theirs.values()), foreach=False, **case.options)
+    state = rule.init(params)
+    for step in range(100):
+        grads = gradients(params, step)
+        for name, param in theirs.items():
+            param.grad = grads[name].clone()
+        oracle.step()
+        params, state = rule.update(grads, state, params)
+        assert tree.identical(params, {n: p.detach() for n, p in theirs.items()}), f"step {step}"
+    for field, key in case.state.items():
+        for name, ours in getattr(state, field).items():
+            assert tree.identical(ours, oracle.state[theirs[name]][key]), (field, name)
+
+
+def test_a_schedule_is_a_rate_set_before_each_update() -> None:
+    schedule = cosine(0.1, steps=20)
+    rule, params = adamw(schedule), parameters(torch.float32)
+    theirs = {name: torch.nn.Parameter(param.clone()) for name, param in params.items()}
+    oracle = torch.optim.AdamW(list(theirs.values()), foreach=False)
+    state = rule.init(params)
+    for step in range(25):
+        grads = gradients(params, step)
+        for name, param in theirs.items():
+            param.grad = grads[name].clone()
+        rate = schedule(torch.tensor(step)).item()
+        oracle.param_groups[0]["lr"] = rate
+        oracle.step()
+        params, state = rule.update(grads, state, params)
+        assert rule.report(state)["lr"].item() == rate
+    assert tree.identical(params, {n: p.detach() for n, p in theirs.items()})
+
+
+def test_a_plain_rate_can_be_changed_in_the_state() -> None:
+    rule, params = sgd(0.1), {"w": torch.tensor([1.0])}
+    state = rule.init(params)
+    halved = tree.replace(state, hyper={**state.hyper, "lr": state.hyper["lr"] / 2})
+    params, _ = rule.update({"w": torch.tensor([1.0])}, halved, params)
+    assert params["w"].item() == pytest.approx(0.95)
+
+
+def test_a_rule_differentiates_through_its_rate() -> None:
+    rule, params = sgd(0.1), {"w": torch.tensor([2.0], dtype=torch.float64)}
+    state = rule.init(params)
+
+    def loss_after(rate: Tensor) -> Tensor:
+        moved = tree.replace(state, hyper={**state.hyper, "lr": rate})
+        after, _ = rule.update({"w": 2 * params["w"]}, moved, params)
+        return (after["w"] ** 2).sum()
+
+    rate = torch.tensor(0.1, dtype=torch.float64)
+    assert torch.func.grad(loss_after)(rate).item() == pytest.approx(-2 * (2 - 0.4) * 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: sgd(-0.1), r"a learning rate is a number from 0; got -0.1; give a finite"),
+        (lambda: adam(float("inf")), r"a learning rate is a number from 0; got inf"),
+        (lambda: adam("0.1"), r"a learning rate is a number from 0; got '0.1'"),
+        (lambda: sgd(momentum=-1), r"momentum is not negative; got momentum=-1"),
+        (lambda: sgd(nesterov=True), r"needs momentum and no dampening; got momentum=0.0"),
+        (lambda: adam(betas=(0.9, 1.0)), r"each beta lies in \[0, 1\); got betas=\(0.9, 1.0\)"),
+        (lambda: adamw(eps=-1e-8), r"eps is not negative; got eps=-1e-08"),
+        (lambda: adamw(weight_decay=float("nan")), r"weight_decay is not negative; got .*nan"),
+    ],
+)
+def test_impossible_hyperparameters_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(OptimError, match=message):
+        make()

@@ -1,0 +1,109 @@
+"""Objectives: what is minimised, and what cannot be."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from artifact_fn import random
+from artifact_fn.errors import MetricError, ObjectiveError
+from artifact_fn.training import functional, metrics, objective, supervised
+from artifact_fn.training.statistics import Mean
+from tests.training.examples import columns, parts
+
+KEY = random.key(0)
+
+
+def call(goal: Any, batch: Any) -> Any:
+    model = functional(lambda: nn.Linear(4, 3))
+    return goal(*model.init(0), batch, KEY, False)
+
+
+def linear(loss: Any = F.cross_entropy, **options: Any) -> Any:
+    return supervised(functional(lambda: nn.Linear(4, 3)), loss, **options)
+
+
+def test_the_loss_is_the_plain_one_and_weighs_its_rows() -> None:
+    batch = columns(6)
+    params, _ = functional(lambda: nn.Linear(4, 3)).init(0)
+    loss, aux = call(linear(metrics=[metrics.accuracy()]), batch)
+    expected = F.cross_entropy(F.linear(batch["x"], params["weight"], params["bias"]), batch["y"])
+    torch.testing.assert_close(loss, expected)
+    assert list(aux.metrics) == ["loss", "accuracy"]
+    assert aux.metrics["loss"].weight.item() == 6
+    torch.testing.assert_close(aux.metrics["loss"].answer(), expected.double())
+    assert aux.outputs.shape == (6, 3)
+
+
+def test_other_columns_and_several_inputs() -> None:
+    model = functional(lambda: nn.Bilinear(4, 4, 3))
+    goal = supervised(model, F.cross_entropy, inputs=("a", "b"), targets="label")
+    batch = columns(6)
+    loss, _ = goal(
+        *model.init(0), {"a": batch["x"], "b": batch["x"], "label": batch["y"]}, KEY, True
+    )
+    assert loss.shape == ()
+
+
+def test_metrics_are_outside_the_gradient() -> None:
+    seen: list[bool] = []
+
+    def watch(outputs: Tensor, batch: Any) -> Tensor:
+        seen.append(outputs.requires_grad)
+        return outputs[:, 0]
+
+    goal = linear(metrics=[metrics.metric("watch", watch)])
+    params, buffers = functional(lambda: nn.Linear(4, 3)).init(0)
+    torch.func.grad(lambda p: goal(p, buffers, columns(6), KEY, True)[0])(params)
+    assert seen == [False]
+
+
+def test_a_goal_of_ones_own() -> None:
+    p = parts()
+
+    def evaluate(params: Any, buffers: Any, batch: Any, key: Any, training: bool) -> Any:
+        outputs, buffers = p.model.apply(params, buffers, batch["x"], key=key, training=training)
+        return outputs.square().mean(), outputs, buffers
+
+    loss, aux = objective(evaluate)(p.state.params, p.state.buffers, columns(5), KEY, True)
+    assert loss.item() == pytest.approx(aux.metrics["loss"].answer().item())
+
+
+@pytest.mark.parametrize(
+    ("goal", "error", "message"),
+    [
+        (
+            lambda: linear(lambda o, t: F.cross_entropy(o, t, reduction="none")),
+            ObjectiveError,
+            r"a tensor of shape \[\]; got a tensor of shape \[6\] and dtype torch.float32; reduce",
+        ),
+        (lambda: linear(lambda o, t: 0.5), ObjectiveError, r"got 0.5; reduce it"),
+        (
+            lambda: linear(lambda o, t: o.argmax()),
+            ObjectiveError,
+            r"got a tensor of shape \[\] and dtype torch.int64",
+        ),
+        (lambda: linear(inputs="z"), MetricError, r"the objective reads the column 'z'.*'x', 'y'"),
+        (lambda: linear(targets="t"), MetricError, r"the objective reads the column 't'"),
+        (
+            lambda: linear(metrics=[metrics.Metric("m", lambda o, b: Mean(1.0, 2.0))]),  # type: ignore[arg-type]
+            MetricError,
+            r"the metric 'm' is not made of tensors; got float 1.0; answer tensors",
+        ),
+        (
+            lambda: linear(metrics=[metrics.accuracy(), metrics.accuracy()]),
+            MetricError,
+            r"two metrics would be called 'accuracy'; got metrics accuracy, accuracy; .* own$",
+        ),
+        (
+            lambda: linear(metrics=[metrics.accuracy(name="loss")]),
+            MetricError,
+            r"two metrics would be called 'loss'",
+        ),
+    ],
+)
+def test_what_cannot_be_minimised_is_refused(goal: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        call(goal(), columns(6))

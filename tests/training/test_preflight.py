@@ -1,0 +1,150 @@
+"""Preflight: a step that breaks its contract is refused, with its place, before training."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from artifact_fn import tree
+from artifact_fn.errors import (
+    ArtifactFnError,
+    DataError,
+    MetricError,
+    ObjectiveError,
+    PurityError,
+)
+from artifact_fn.optim import sgd
+from artifact_fn.training import TrainState, compiled, epochs, functional, supervised, train_step
+from artifact_fn.training.preflight import tried
+from artifact_fn.training.statistics import mean
+from tests.training.examples import columns, loader, parts
+
+
+class InPlace(nn.Module):
+    """Writes into its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.linear(x.add_(1.0))
+
+
+class Stray(nn.Module):
+    """Draws from the global generator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return F.dropout(self.linear(x), 0.5, self.training)
+
+
+def step_of(build: Any, loss: Any = F.cross_entropy) -> tuple[TrainState, Any]:
+    model, optimizer = functional(build), sgd(0.1)
+    state = TrainState.create(model, optimizer, seed=0)
+    return state, train_step(supervised(model, loss), optimizer)
+
+
+def returning(make: Any) -> tuple[TrainState, Any]:
+    return parts().state, make
+
+
+LOSS = {"loss": mean(torch.zeros(1))}
+BROKEN: dict[str, tuple[Any, type[ArtifactFnError], str]] = {
+    "writes into its batch": (
+        lambda: step_of(InPlace),
+        PurityError,
+        r"as they are; got a write into one of them at .*test_preflight.py:\d+: .*x.add_\(1.0\).*;",
+    ),
+    "writes into its batch outside the gradient": (
+        lambda: returning(lambda s, b: (b["x"].add_(0.0), s)[1:] + (LOSS,)),
+        PurityError,
+        r"leaves its arguments as they are; got a step that wrote into batch/x; make a new tensor",
+    ),
+    "draws from the global generator": (
+        lambda: step_of(Stray),
+        PurityError,
+        r"from its key; got a step that moved the global generator; use dropout as a module",
+    ),
+    "answers no pair": (
+        lambda: returning(lambda s, b: s),
+        ObjectiveError,
+        r"a step answers \(state, metrics\); got TrainState; return the pair",
+    ),
+    "changes a dtype": (
+        lambda: returning(lambda s, b: (tree.replace(s, step=s.step.float()), LOSS)),
+        ObjectiveError,
+        r"got step: torch.int64 \[\] on cpu before, torch.float32 \[\] on cpu after; answer a",
+    ),
+    "loses a parameter": (
+        lambda: returning(lambda s, b: (tree.replace(s, params={}), LOSS)),
+        ObjectiveError,
+        r"got params/0.bias: torch.float32 \[8\] on cpu before, nothing after",
+    ),
+    "puts a number into the state": (
+        lambda: returning(lambda s, b: (tree.replace(s, step=1), LOSS)),
+        ObjectiveError,
+        r"got step: torch.int64 \[\] on cpu before, int 1 after",
+    ),
+    "metrics that are no mapping": (
+        lambda: returning(lambda s, b: (s, [1.0])),
+        MetricError,
+        r"metrics are statistics by name; got list; return a dict",
+    ),
+    "a metric that is a number": (
+        lambda: returning(lambda s, b: (s, {"loss": 1.0})),
+        MetricError,
+        r"the metric 'loss' is not a statistic of tensors; got float; answer one, such as",
+    ),
+    "a metric that is a bare tensor": (
+        lambda: returning(lambda s, b: (s, {"loss": torch.zeros(())})),
+        MetricError,
+        r"the metric 'loss' is not a statistic of tensors; got Tensor",
+    ),
+    "a loss that is NaN": (
+        lambda: step_of(lambda: nn.Linear(4, 3), lambda o, t: o.mean() * float("nan")),
+        ObjectiveError,
+        r"the loss of the first batch is not finite; got a loss of nan; look for NaN",
+    ),
+    "a loss for each row": (
+        lambda: step_of(lambda: nn.Linear(4, 3), lambda o, t: o.mean(1)),
+        ObjectiveError,
+        r"a loss is one floating-point number",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrap", [lambda step: step, compiled], ids=["eager", "compiled"])
+@pytest.mark.parametrize(("make", "error", "message"), BROKEN.values(), ids=BROKEN.keys())
+def test_refused_before_the_first_step(make: Any, error: Any, message: str, wrap: Any) -> None:
+    state, step = make()
+    snapshot = tree.map(torch.clone, state)
+    with pytest.raises(error, match=message):
+        epochs(wrap(step), state, loader(12, 4))
+    assert tree.identical(state, snapshot)
+
+
+@pytest.mark.parametrize("value", [3, 2.5, "text", None])
+def test_a_batch_holds_tensors_only(value: Any) -> None:
+    p = parts()
+    with pytest.raises(DataError, match=r"takes tensors only, and batch/extra is none; got .*; make"):
+        tried(p.step, p.state, {**columns(4), "extra": value})
+    with pytest.raises(DataError, match=r"batch/extra"):
+        compiled(p.step)(p.state, {**columns(4), "extra": value})
+
+
+def test_a_source_without_batches_is_refused() -> None:
+    class Nothing:
+        steps = 0
+
+        def batches(self, key: Any, epoch: int, start: int = 0) -> Any:
+            return iter(())
+
+    p = parts()
+    with pytest.raises(DataError, match=r"a loader yields batches; got none at all; give it rows"):
+        epochs(p.step, p.state, Nothing())

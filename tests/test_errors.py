@@ -8,7 +8,9 @@ from artifact_fn import errors
 
 
 def test_a_message_has_three_parts_that_are_kept() -> None:
-    with pytest.raises(errors.ArtifactFnError, match=r"^rows are needed; got 0 rows; give some$") as it:
+    with pytest.raises(
+        errors.ArtifactFnError, match=r"^rows are needed; got 0 rows; give some$"
+    ) as it:
         raise errors.DataError("rows are needed", got="0 rows", do="give some")
     assert (it.value.what, it.value.got, it.value.do) == ("rows are needed", "0 rows", "give some")
 

@@ -56,7 +56,9 @@ def test_a_seed_out_of_range_is_refused(seed: Any) -> None:
 
 
 def test_too_many_numbers_are_refused() -> None:
-    with pytest.raises(KeyDataError, match=r"fewer than 2\*\*31 numbers; got shape \(65536, 65536\)"):
+    with pytest.raises(
+        KeyDataError, match=r"fewer than 2\*\*31 numbers; got shape \(65536, 65536\)"
+    ):
         random.bits(random.key(0), (65536, 65536))
 
 

@@ -6,14 +6,14 @@ States are immutable, so what was kept cannot be changed by later epochs and nee
 from typing import Any
 
 from artifact_fn.errors import FoldError
-from artifact_fn.folds.epoch import Epoch, S
+from artifact_fn.folds.epoch import Epoch
 from artifact_fn.folds.fold import Fold
 from artifact_fn.folds.stopping import Mode, improves
 
-Kept = tuple[Epoch[S], ...]
+Kept = tuple[Epoch[Any], ...]
 
 
-def top_k(score: str, k: int, *, mode: Mode = "min") -> Fold[Epoch[S], Kept[S], Kept[S]]:
+def top_k(score: str, k: int, *, mode: Mode = "min") -> Fold[Epoch[Any], Kept, Kept]:
     """The k epochs with the best values of a score, best first.
 
     Of equal values the earlier epoch is better; NaN is never kept.
@@ -36,20 +36,20 @@ def top_k(score: str, k: int, *, mode: Mode = "min") -> Fold[Epoch[S], Kept[S], 
         raise FoldError("at least 1 epoch is kept", got=f"k={k!r}", do="give 1 or more")
     better = improves(mode)
 
-    def step(kept: Kept[S], epoch: Epoch[S]) -> Kept[S]:
+    def step(kept: Kept, epoch: Epoch[Any]) -> Kept:
         value = epoch.scores.get(score)
         if value is None or value != value:
             return kept
         place = sum(not better(value, other.scores[score]) for other in kept)
         return (*kept[:place], epoch, *kept[place:])[:k]
 
-    def init() -> Kept[S]:
+    def init() -> Kept:
         return ()
 
     return Fold(init, step, lambda kept: kept, frozenset({score}))
 
 
-def best(score: str, *, mode: Mode = "min") -> Fold[Epoch[S], Kept[S], Epoch[S] | None]:
+def best(score: str, *, mode: Mode = "min") -> Fold[Epoch[Any], Kept, Epoch[Any] | None]:
     """The epoch with the best value of a score; None before there is one.
 
     Example:
@@ -58,14 +58,13 @@ def best(score: str, *, mode: Mode = "min") -> Fold[Epoch[S], Kept[S], Epoch[S] 
         >>> run(best("val/loss"), epochs).index
         2
     """
-    kept: Fold[Epoch[S], Kept[S], Kept[S]] = top_k(score, 1, mode=mode)
-    return kept.map(_first)
+    return top_k(score, 1, mode=mode).map(_first)
 
 
-def last() -> Fold[Epoch[S], Kept[S], Epoch[S] | None]:
+def last() -> Fold[Epoch[Any], Kept, Epoch[Any] | None]:
     """The last epoch; None before the first."""
 
-    def init() -> Kept[S]:
+    def init() -> Kept:
         return ()
 
     return Fold(init, lambda _, epoch: (epoch,), _first)

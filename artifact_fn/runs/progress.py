@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import attrs
 from rich.console import Console
@@ -10,7 +9,6 @@ from rich.live import Live
 from rich.text import Text
 
 from artifact_fn.folds.epoch import Epoch
-from artifact_fn.folds.fold import Fold
 from artifact_fn.folds.selection import Kept, top_k
 from artifact_fn.folds.stopping import Mode
 from artifact_fn.training.loop import Advance, Event, Stream
@@ -41,12 +39,10 @@ def progress(
         run = fit(progress(stream, best="val/loss"), until=at_most(100))
     """
     shown = console or Console()
-    selection: Fold[Epoch[TrainState], Kept[TrainState], Any] | None = (
-        None if best is None else top_k(best, 1, mode=mode)
-    )
+    selection = None if best is None else top_k(best, 1, mode=mode)
 
     def events() -> Iterator[Event]:
-        kept: Kept[TrainState] = ()
+        kept: Kept = ()
         line = Text()
         began, steps = clock(), 0
         with Live(console=shown, auto_refresh=False, transient=True) as live:
@@ -73,7 +69,7 @@ def _pace(steps: int, seconds: float) -> str:
     return f"{steps / seconds:,.0f} steps/s" if seconds > 0 else ""
 
 
-def _parts(epoch: Epoch[TrainState], kept: Kept[TrainState], best: str | None) -> list[str]:
+def _parts(epoch: Epoch[TrainState], kept: Kept, best: str | None) -> list[str]:
     scores = epoch.scores
     losses = [name for name in scores if name.endswith("/loss")]
     parts = [f"epoch {epoch.index}", f"step {epoch.state.step.item()}"]

@@ -55,6 +55,8 @@ def test_a_batch_has_rows(size: Any) -> None:
 
 
 def test_dropping_every_row_is_refused() -> None:
-    with pytest.raises(DataError, match=r"would drop every row; got batch_size=5 for 4 rows; lower"):
+    with pytest.raises(
+        DataError, match=r"would drop every row; got batch_size=5 for 4 rows; lower"
+    ):
         loader(4, 5, drop_last=True)
     assert loader(4, 5).steps == 1

@@ -45,9 +45,7 @@ def patience_by_hand(values: list[float | None], n: int, mode: str, delta: float
             continue
         if math.isnan(value):
             since += 1
-        elif best is None:
-            best, since = value, 0
-        elif (value < best - delta) if mode == "min" else (value > best + delta):
+        elif best is None or ((value < best - delta) if mode == "min" else (value > best + delta)):
             best, since = value, 0
         else:
             since += 1
@@ -135,8 +133,14 @@ def test_a_stopper_of_ones_own_is_tested_on_numbers() -> None:
     [
         (lambda: patience("a", 0), r"patience is a whole number of at least 1; got 0; give 1"),
         (lambda: patience("a", True), r"patience is a whole number of at least 1; got True"),
-        (lambda: patience("a", 2.5), r"patience is a whole number of at least 1; got 2.5"),
-        (lambda: patience("a", 2, mode="lowest"), r"its \"min\" or \"max\"; got mode='lowest'"),
+        (
+            lambda: patience("a", 2.5),  # type: ignore[arg-type]
+            r"patience is a whole number of at least 1; got 2.5",
+        ),
+        (
+            lambda: patience("a", 2, mode="lowest"),  # type: ignore[arg-type]
+            r"its \"min\" or \"max\"; got mode='lowest'",
+        ),
         (lambda: patience("a", 2, min_delta=-1.0), r"at least 0; got min_delta=-1.0"),
         (lambda: patience("a", 2, min_delta=math.nan), r"at least 0; got min_delta=nan"),
         (lambda: at_most(0), r"the number of epochs is a whole number of at least 1; got 0"),

@@ -39,9 +39,7 @@ FOLDS: dict[str, Fold[Epoch[Any], Any, Any]] = {
     "top_k": top_k("val/loss", 2),
     "within": within(3.0).fold,
 }
-STREAMS = st.lists(
-    st.sampled_from([0.1, 0.5, 0.7, math.nan, math.inf, None]), max_size=8
-).map(
+STREAMS = st.lists(st.sampled_from([0.1, 0.5, 0.7, math.nan, math.inf, None]), max_size=8).map(
     lambda values: [
         Epoch(i, ("state", i), {} if v is None else {"val/loss": v}, {}, float(i))
         for i, v in enumerate(values, 1)
@@ -105,8 +103,14 @@ def test_map_premap_and_side_by_side(name: str, stream: list[Any]) -> None:
 
 @given(stream=st.lists(st.integers(), max_size=6))
 def test_map_and_premap_compose(stream: list[int]) -> None:
-    total = Fold(lambda: 0, lambda carry, x: carry + x, lambda carry: carry)
-    f, g = (lambda x: x + 1), (lambda x: x * 2)
+    total: Fold[int, int, int] = Fold(lambda: 0, lambda carry, x: carry + x, lambda carry: carry)
+
+    def f(x: int) -> int:
+        return x + 1
+
+    def g(x: int) -> int:
+        return x * 2
+
     assert run(total.map(f).map(g), stream) == run(total.map(lambda x: g(f(x))), stream)
     assert run(total.premap(f).premap(g), stream) == run(total.premap(lambda x: f(g(x))), stream)
 

@@ -33,34 +33,35 @@ class Case:
 
 
 MOMENTS = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
+TABLE: list[tuple[Any, Any, dict[str, str], list[Options]]] = [
+    (
+        sgd,
+        torch.optim.SGD,
+        {"momentum": "momentum_buffer"},
+        [
+            {"lr": 0.1},
+            {"lr": 0.1, "weight_decay": 0.01},
+            {"lr": 0.05, "momentum": 0.9},
+            {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
+            {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1},
+        ],
+    ),
+    (
+        adam,
+        torch.optim.Adam,
+        MOMENTS,
+        [{}, {"lr": 3e-3, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.05}],
+    ),
+    (
+        adamw,
+        torch.optim.AdamW,
+        MOMENTS,
+        [{}, {"lr": 3e-3, "betas": (0.5, 0.9), "eps": 1e-5, "weight_decay": 0.0}],
+    ),
+]
 CASES = {
     f"{rule.__name__} {options}": Case(rule, oracle, options, state)
-    for rule, oracle, state, table in [
-        (
-            sgd,
-            torch.optim.SGD,
-            {"momentum": "momentum_buffer"},
-            [
-                {"lr": 0.1},
-                {"lr": 0.1, "weight_decay": 0.01},
-                {"lr": 0.05, "momentum": 0.9},
-                {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
-                {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1},
-            ],
-        ),
-        (
-            adam,
-            torch.optim.Adam,
-            MOMENTS,
-            [{}, {"lr": 3e-3, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.05}],
-        ),
-        (
-            adamw,
-            torch.optim.AdamW,
-            MOMENTS,
-            [{}, {"lr": 3e-3, "betas": (0.5, 0.9), "eps": 1e-5, "weight_decay": 0.0}],
-        ),
-    ]
+    for rule, oracle, state, table in TABLE
     for options in table
 }
 DTYPES = [torch.float32, torch.float64]
@@ -148,7 +149,10 @@ def test_a_rule_differentiates_through_its_rate() -> None:
     [
         (lambda: sgd(-0.1), r"a learning rate is a number from 0; got -0.1; give a finite"),
         (lambda: adam(float("inf")), r"a learning rate is a number from 0; got inf"),
-        (lambda: adam("0.1"), r"a learning rate is a number from 0; got '0.1'"),
+        (
+            lambda: adam("0.1"),  # type: ignore[arg-type]
+            r"a learning rate is a number from 0; got '0.1'",
+        ),
         (lambda: sgd(momentum=-1), r"momentum is not negative; got momentum=-1"),
         (lambda: sgd(nesterov=True), r"needs momentum and no dampening; got momentum=0.0"),
         (lambda: adam(betas=(0.9, 1.0)), r"each beta lies in \[0, 1\); got betas=\(0.9, 1.0\)"),

@@ -5,7 +5,6 @@ Run in an environment with JAX (recorded with 0.10.2, default configuration):
     python tests/recorded/jax_random.py > tests/recorded/jax_random.json
 """
 
-import json
 
 import jax
 import numpy as np
@@ -30,7 +29,10 @@ def main():
         key = jax.random.key(np.uint32(seed))
         recorded["seeds"][str(seed)] = {
             "key": data(key),
-            "fold_in": {str(d): data(jax.random.fold_in(key, np.uint32(d))) for d in (0, 1, 12345, 2**32 - 1)},
+            "fold_in": {
+                str(d): data(jax.random.fold_in(key, np.uint32(d)))
+                for d in (0, 1, 12345, 2**32 - 1)
+            },
             "split": data(jax.random.split(key, 5)),
             "bits": words(jax.random.bits(key, (3, 7))),
             "uniform": np.asarray(jax.random.uniform(key, (9,))).astype(float).tolist(),
@@ -44,7 +46,6 @@ def main():
             "key": data(key),
             "uniform": np.asarray(jax.random.uniform(key, (9,), dtype=np.float64)).tolist(),
         }
-    print(json.dumps(recorded))
 
 
 if __name__ == "__main__":

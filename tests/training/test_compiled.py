@@ -47,7 +47,9 @@ def test_the_default_cache_is_in_the_users_cache_directory(
     assert compiled(parts().step).cache == tmp_path / "artifact_fn" / f"torch-{torch.__version__}"
 
 
-def test_without_a_compiler_the_error_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_compiler_the_error_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "no-such-compiler"))
     with pytest.raises(CompileError, match=r"needs a C\+\+ compiler; got none that works; install"):
         compiled(lambda s, b: (s + 3, {}), cache=tmp_path)(torch.ones(5), columns(3))
@@ -64,5 +66,7 @@ def test_a_step_that_is_not_one_graph_is_refused_with_the_place(tmp_path: Path) 
 def test_a_cache_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     taken = tmp_path / "file"
     taken.write_text("not a directory")
-    with pytest.raises(CompileError, match=r"could not be kept; got FileExistsError: .*; make .*file"):
+    with pytest.raises(
+        CompileError, match=r"could not be kept; got FileExistsError: .*; make .*file"
+    ):
         compiled(lambda s, b: (s + 1, {}), cache=taken)(torch.ones(3), columns(3))

@@ -83,7 +83,7 @@ def test_output_gradient_and_buffers_are_the_modules_own(
         outputs, after = model.apply(params, buffers, inputs, key=KEY, training=training)
         return first(outputs).square().sum(), (outputs, after)
 
-    grads, (loss, (outputs, after)) = torch.func.grad_and_value(loss_of, has_aux=True)(params)
+    grads, (_loss, (outputs, after)) = torch.func.grad_and_value(loss_of, has_aux=True)(params)
     kept = {"params": params, "buffers": buffers, "inputs": inputs}
     snapshot = tree.map(torch.clone, kept)
 
@@ -117,7 +117,9 @@ def test_a_modules_weights_are_those_it_had() -> None:
         module.weight.zero_()
     assert tree.identical(model.init(0), before)
     assert tree.identical(model.init(7), before)
-    assert not any(p is q for p, q in zip(model.init(0)[0].values(), before[0].values(), strict=True))
+    assert not any(
+        p is q for p, q in zip(model.init(0)[0].values(), before[0].values(), strict=True)
+    )
 
 
 def test_frozen_parameters_are_held_among_the_buffers() -> None:

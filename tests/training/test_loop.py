@@ -48,9 +48,11 @@ def test_an_epoch_taken_up_at_any_cut_ends_the_same(chunk: int) -> None:
     p, source = parts(), loader(22, 4)
     whole = list(cuts(p.step, p.state, source, epoch=3, chunk=chunk))
     for i, cut in enumerate(whole):
-        rest = list(
-            cuts(p.step, cut.state, source, epoch=3, start=cut.cursor, chunk=chunk)
-        ) if cut.cursor % chunk == 0 else []
+        rest = (
+            list(cuts(p.step, cut.state, source, epoch=3, start=cut.cursor, chunk=chunk))
+            if cut.cursor % chunk == 0
+            else []
+        )
         if rest:
             assert tree.identical(rest, whole[i + 1 :])
     ends = [tree.digest(cut.state) for cut in cuts(p.step, p.state, source, epoch=3)]
@@ -77,8 +79,9 @@ def test_epochs_by_hand_are_the_epochs_of_the_stream() -> None:
     state, rows = p.state, []
     for epoch in (1, 2, 3):
         parts_of_epoch = []
-        for _, state, metrics in cuts(p.step, state, train, epoch=epoch):
-            parts_of_epoch.append(metrics)
+        for cut in cuts(p.step, state, train, epoch=epoch):
+            parts_of_epoch.append(cut.metrics)
+        state = cut.state
         scores, _ = answers(merge(parts_of_epoch))
         rows.append((tree.digest(state), scores, evaluate(p.objective, state, val)))
 

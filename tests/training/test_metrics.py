@@ -1,5 +1,6 @@
 """Metrics: what they answer, against scikit-learn, and law 6 for each of them."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -38,7 +39,9 @@ def told(metric: Metric, outputs: Tensor, batch: dict[str, Tensor]) -> Any:
 
 @pytest.mark.parametrize("name", METRICS)
 @given(
-    rows=st.integers(2, 30), cuts=st.lists(st.integers(1, 29), max_size=4), order=st.permutations(range(5))
+    rows=st.integers(2, 30),
+    cuts=st.lists(st.integers(1, 29), max_size=4),
+    order=st.permutations(range(5)),
 )
 @settings(max_examples=25)
 def test_folding_the_whole_is_merging_the_parts_in_any_order(
@@ -46,10 +49,8 @@ def test_folding_the_whole_is_merging_the_parts_in_any_order(
 ) -> None:
     metric, (outputs, batch) = METRICS[name], data(rows)
     edges = sorted({0, rows, *(cut for cut in cuts if cut < rows)})
-    pieces = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
-    found = [
-        {name: metric.measure(outputs[piece], {"y": batch["y"][piece]})} for piece in pieces
-    ]
+    pieces = [slice(a, b) for a, b in itertools.pairwise(edges)]
+    found = [{name: metric.measure(outputs[piece], {"y": batch["y"][piece]})} for piece in pieces]
     whole = told(metric, outputs, batch)
     shuffled = [found[i] for i in order if i < len(found)]
     for parts in (found, shuffled):

@@ -62,7 +62,7 @@ BROKEN: dict[str, tuple[Any, type[ArtifactFnError], str]] = {
         r"as they are; got a write into one of them at .*test_preflight.py:\d+: .*x.add_\(1.0\).*;",
     ),
     "writes into its batch outside the gradient": (
-        lambda: returning(lambda s, b: (b["x"].add_(0.0), s)[1:] + (LOSS,)),
+        lambda: returning(lambda s, b: (*(b["x"].add_(0.0), s)[1:], LOSS)),
         PurityError,
         r"leaves its arguments as they are; got a step that wrote into batch/x; make a new tensor",
     ),
@@ -132,7 +132,9 @@ def test_refused_before_the_first_step(make: Any, error: Any, message: str, wrap
 @pytest.mark.parametrize("value", [3, 2.5, "text", None])
 def test_a_batch_holds_tensors_only(value: Any) -> None:
     p = parts()
-    with pytest.raises(DataError, match=r"takes tensors only, and batch/extra is none; got .*; make"):
+    with pytest.raises(
+        DataError, match=r"takes tensors only, and batch/extra is none; got .*; make"
+    ):
         tried(p.step, p.state, {**columns(4), "extra": value})
     with pytest.raises(DataError, match=r"batch/extra"):
         compiled(p.step)(p.state, {**columns(4), "extra": value})

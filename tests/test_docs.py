@@ -1,0 +1,44 @@
+"""Docs: every program in README and docs runs, every relative link leads somewhere."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def run(page: Path) -> dict[str, Any]:
+    """The names left by all programs of a page, run in one module."""
+    text = page.read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": page.stem}
+    for block in BLOCK.finditer(text):
+        line = text[: block.start(1)].count("\n")
+        exec(compile("\n" * line + block[1], page, "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_the_programs_of_a_page_run(page: Path) -> None:
+    run(page)
+
+
+def test_the_readme_trains() -> None:
+    names = run(ROOT / "README.md")
+    history = names["run"].answers["history"]
+    assert list(history.columns) == [
+        "train/loss", "train/accuracy", "train/lr", "train/grad_norm", "val/loss", "val/accuracy",
+    ]  # fmt: skip
+    assert history["val/loss"].min() < 0.15
+    assert names["run"].answers["best"].scores["val/loss"] == history["val/loss"].min()
+    assert names["run"].stop.reason
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

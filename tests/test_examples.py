@@ -1,0 +1,38 @@
+"""Examples: run as a user would run them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "binary_classification.py"
+
+
+def ran(*options: str) -> dict[str, Any]:
+    found = subprocess.run(
+        [sys.executable, str(EXAMPLE), *options], check=True, capture_output=True, text=True
+    )
+    answer: dict[str, Any] = json.loads(found.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def test_binary_classification_eager_and_compiled(tmp_path: Path) -> None:
+    compiled = ran("--out", str(tmp_path))
+    eager = ran("--eager")
+    assert list(compiled) == [
+        "epochs",
+        "stop",
+        "best_epoch",
+        "val/roc_auc",
+        "val/accuracy",
+        "digest",
+    ]
+    assert compiled["val/roc_auc"] >= 0.97
+    for score in ("val/roc_auc", "val/accuracy"):
+        assert abs(compiled[score] - eager[score]) <= 1e-3
+    assert abs(compiled["epochs"] - eager["epochs"]) <= 1
+    assert (tmp_path / "history.png").stat().st_size > 10_000
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert lines[0].startswith("epoch,train/loss,")
+    assert len(lines) == compiled["epochs"] + 1

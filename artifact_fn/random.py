@@ -97,10 +97,7 @@ def split(key: Tensor, num: int = 2) -> Tensor:
 
     Args:
         key: int32 [2].
-        num: How many.
-
-    Returns:
-        int32 [num, 2].
+        num: How many; the result is int32 [num, 2].
 
     Example:
         >>> split(key(0), 3).shape
@@ -238,10 +235,7 @@ def permutation(key: Tensor, n: int) -> Tensor:
 
     Args:
         key: int32 [2].
-        n: At least 0, below 2**31.
-
-    Returns:
-        int64 [n].
+        n: Below 2**31; the result is int64 [n].
 
     Example:
         >>> permutation(key(0), 5)

@@ -54,14 +54,9 @@ def cuts(
         chunk: Steps between two cuts, at least 1.
 
     Raises:
-        DataError: `chunk` is below 1 or `start` is not on the grid.
+        DataError: `chunk` is below 1, `start` is not on the grid, or there are no batches.
     """
-    if chunk < 1 or start % chunk:
-        raise DataError(
-            "an epoch is cut every so many batches and taken up at a cut",
-            got=f"chunk={chunk}, start={start}",
-            do="give chunk of at least 1, and a cursor that a run with the same chunk has yielded",
-        )
+    check_grid(chunk, start)
     key = random.fold_in(state.key, ORDER)
     since: list[Metrics] = []
     cursor = start
@@ -77,3 +72,23 @@ def cuts(
             since = []
     if since:
         yield Cut(cursor, state, merge(since))
+    if cursor == 0:
+        raise DataError(
+            f"epoch {epoch} has no batches",
+            got="a source that yields none",
+            do="give a source that can be read in every epoch, not an iterator that runs dry",
+        )
+
+
+def check_grid(chunk: int, start: int = 0) -> None:
+    """Refuse a grid that cannot be, or a place that is not on it.
+
+    Raises:
+        DataError: `chunk` is below 1 or `start` is not one of its multiples.
+    """
+    if chunk < 1 or start % chunk:
+        raise DataError(
+            "an epoch is cut every so many batches and taken up at a cut",
+            got=f"chunk={chunk}, start={start}",
+            do="give chunk of at least 1, and a cursor that a run with the same chunk has yielded",
+        )

@@ -15,7 +15,7 @@ from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
 from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Source, Step
-from artifact_fn.training.cuts import CHUNK, cuts
+from artifact_fn.training.cuts import CHUNK, check_grid, cuts
 from artifact_fn.training.preflight import check_finite, first_batch, tried
 from artifact_fn.training.routines import Prepared, Routine, prefixed
 from artifact_fn.training.state import TrainState
@@ -88,9 +88,11 @@ def epochs(
         clock: Seconds, e.g. `time.perf_counter`; without one, no fold can read the time.
 
     Raises:
-        DataError: the source yields nothing, or two routines make the same score.
+        DataError: the source yields nothing, `chunk` is below 1, or two routines make the same
+            score.
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
     """
+    check_grid(chunk)
     _, metrics = tried(eager(step), state, first_batch(source))
     check_finite(metrics)
     prepared = [

@@ -5,7 +5,6 @@ Run in an environment with JAX (recorded with 0.10.2, default configuration):
     python tests/recorded/jax_random.py > tests/recorded/jax_random.json
 """
 
-
 import jax
 import numpy as np
 

@@ -24,7 +24,7 @@ from artifact_fn.training import Advance, cuts, epochs, eval_step, evaluate, eva
 from artifact_fn.training.metrics import accuracy
 from artifact_fn.training.statistics import answers, merge
 from tests.folds.epochs import of_scores
-from tests.training.examples import loader, parts
+from tests.training.examples import columns, loader, parts
 
 
 def ticking() -> Any:
@@ -64,6 +64,26 @@ def test_impossible_grids_are_refused(chunk: int, start: int) -> None:
     p = parts()
     with pytest.raises(DataError, match=rf"got chunk={chunk}, start={start}; give chunk"):
         next(cuts(p.step, p.state, loader(22, 4), chunk=chunk, start=start))
+    if not start:
+        with pytest.raises(DataError, match=rf"got chunk={chunk}"):
+            epochs(p.step, p.state, loader(22, 4), chunk=chunk)
+
+
+def test_a_source_that_runs_dry_is_refused_when_it_does() -> None:
+    class Once:
+        steps = None
+
+        def __init__(self) -> None:
+            self.left = iter([None, *loader(12, 4).batches(None, 1)])
+
+        def batches(self, key: Any, epoch: int, start: int = 0) -> Any:
+            return iter([columns(4)]) if next(self.left, "dry") is None else self.left
+
+    p = parts()
+    stream = iter(epochs(p.step, p.state, Once()))
+    assert next(stream).index == 1
+    with pytest.raises(DataError, match=r"epoch 2 has no batches; got .*; give a source"):
+        next(stream)
 
 
 def test_gradients_are_not_recorded_and_the_callers_mode_is_left_alone() -> None:

@@ -2,7 +2,7 @@
 
 from artifact_fn.training import metrics
 from artifact_fn.training.compiled import Compiled, compiled
-from artifact_fn.training.contracts import Aux, Batch, Model, Objective, Source, Step
+from artifact_fn.training.contracts import Arguments, Aux, Batch, Model, Objective, Source, Step
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.functional import functional
 from artifact_fn.training.loop import Advance, Stream, epochs, fit
@@ -13,6 +13,7 @@ from artifact_fn.training.step import eval_step, train_step
 
 __all__ = [
     "Advance",
+    "Arguments",
     "Aux",
     "Batch",
     "Compiled",

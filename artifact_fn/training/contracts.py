@@ -51,9 +51,23 @@ class Apply(Protocol):
     ) -> tuple[Any, Buffers]:
         """The outputs, and the buffers after the call; the given buffers stay as they are.
 
-        A tuple of inputs is passed on as positional arguments, anything else as one argument.
+        A tuple of inputs is passed on as positional arguments, `Arguments` as what they say,
+        anything else as one argument.
         """
         ...
+
+
+@tree.node
+class Arguments:
+    """Several inputs of one call.
+
+    Attributes:
+        args: By position.
+        kwargs: By name.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 @attrs.frozen

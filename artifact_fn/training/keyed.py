@@ -95,20 +95,10 @@ _KEYED: dict[type[nn.Module], Callable[[float], KeyedDropout]] = {
 }
 
 
-def replace_dropout(root: nn.Module) -> tuple[str, ...]:
-    """Put keyed modules in the place of torch's dropout below `root`, which is changed.
-
-    A module reachable by two paths stays one module.
-
-    Returns:
-        The path of each keyed module.
-    """
-    made: dict[int, KeyedDropout] = {}
-    for parent in list(root.modules()):
-        for name, child in parent._modules.items():
-            if child is not None and type(child) in _KEYED:
-                probability = child.p
-                assert isinstance(probability, float | int)
-                keyed = made.setdefault(id(child), _KEYED[type(child)](float(probability)))
-                parent._modules[name] = keyed.train(child.training)
-    return tuple(path for path, m in root.named_modules() if isinstance(m, KeyedDropout))
+def keyed_dropout(module: nn.Module) -> nn.Module | None:
+    """The keyed module for one of torch's dropout family; None for any other."""
+    if type(module) not in _KEYED:
+        return None
+    probability = module.p
+    assert isinstance(probability, float | int)
+    return _KEYED[type(module)](float(probability))

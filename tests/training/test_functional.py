@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from artifact_fn import random, tree
 from artifact_fn.errors import ModelError
-from artifact_fn.training import Model, functional
+from artifact_fn.training import Arguments, Model, functional
+from tests.training.modules import MODULES
 
 KEY = random.key(5)
 
@@ -19,57 +20,15 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
-def conv() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(16, 3)
-    )
-
-
-class Tied(nn.Module):
-    """One weight in two places."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encode = nn.Linear(4, 4)
-        self.decode = nn.Linear(4, 4)
-        self.decode.weight = self.encode.weight
-
-    def forward(self, x: Tensor) -> Any:
-        return self.decode(torch.tanh(self.encode(x)))
-
-
-class Shared(nn.Module):
-    """One submodule reachable by two paths."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Linear(4, 4)
-        self.again = self.first
-
-    def forward(self, x: Tensor) -> Any:
-        return self.again(torch.tanh(self.first(x)))
-
-
-MODULES = {
-    "linear": (lambda: nn.Linear(4, 3), (5, 4)),
-    "batch norm": (lambda: nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6)), (5, 4)),
-    "conv": (conv, (3, 2, 4, 4)),
-    "layer norm": (lambda: nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 2)), (5, 4)),
-    "tied": (Tied, (5, 4)),
-    "shared": (Shared, (5, 4)),
-    "lstm": (lambda: nn.LSTM(4, 3, batch_first=True), (2, 6, 4)),
-}
-
-
 def first(outputs: Any) -> Tensor:
-    found: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-    return found
+    return torch.as_tensor(next(x for x in tree.leaves(outputs) if x.is_floating_point()))
 
 
-@pytest.mark.parametrize(("build", "shape"), MODULES.values(), ids=MODULES.keys())
-@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize(("build", "inputs"), MODULES.values(), ids=MODULES.keys())
 def test_output_gradient_and_buffers_are_the_modules_own(
-    build: Any, shape: tuple[int, ...], training: bool
+    build: Any, inputs: Any, training: bool
 ) -> None:
     with torch.random.fork_rng():
         module = build()
@@ -77,24 +36,37 @@ def test_output_gradient_and_buffers_are_the_modules_own(
     before = state_of(module)
     model = functional(module)
     params, buffers = model.init(0)
-    inputs = random.normal(KEY, shape)
+    given = (
+        inputs
+        if isinstance(inputs, Arguments)
+        else Arguments(inputs if isinstance(inputs, tuple) else (inputs,), {})
+    )
 
     def loss_of(params: dict[str, Tensor]) -> tuple[Tensor, Any]:
         outputs, after = model.apply(params, buffers, inputs, key=KEY, training=training)
         return first(outputs).square().sum(), (outputs, after)
 
-    grads, (_loss, (outputs, after)) = torch.func.grad_and_value(loss_of, has_aux=True)(params)
-    kept = {"params": params, "buffers": buffers, "inputs": inputs}
+    kept = {"params": params, "buffers": buffers, "inputs": tree.leaves(inputs)}
     snapshot = tree.map(torch.clone, kept)
+    if params:
+        grads, (_, (outputs, after)) = torch.func.grad_and_value(loss_of, has_aux=True)(params)
+    else:
+        grads, (outputs, after) = {}, loss_of(params)[1]
+    assert tree.identical(kept, snapshot), "an argument was changed"
 
-    expected = reference(inputs)
-    first(expected).square().sum().backward()
-    torch.testing.assert_close(outputs, expected)
-    theirs = {name: param.grad for name, param in reference.named_parameters()}
-    torch.testing.assert_close(grads, theirs)
+    expected = reference(*given.args, **given.kwargs)
+    if params:
+        first(expected).square().sum().backward()
+    torch.testing.assert_close(tree.leaves(outputs), tree.leaves(expected))
+    assert list(grads) == [name for name, _ in reference.named_parameters()]
+    for name, param in reference.named_parameters():
+        torch.testing.assert_close(grads[name], param.grad)
     torch.testing.assert_close(after, dict(reference.named_buffers()))
-    assert tree.identical(kept, snapshot)
     assert tree.identical(state_of(module), before), "the user's module was touched"
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len(MODULES) >= 60
 
 
 def test_a_factory_draws_its_weights_from_the_seed() -> None:
@@ -161,6 +133,7 @@ def dropped(model: Model, key: Tensor, inputs: Tensor) -> Tensor:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:dropout2d. Received a 3D input:UserWarning")
 @pytest.mark.parametrize(
     ("module", "shape", "per_feature"),
     [
@@ -224,6 +197,142 @@ def test_dropouts_of_one_model_and_calls_of_one_dropout_draw_apart() -> None:
     assert apart.init(0) == ({}, {})
     masks, _ = functional(Twice).apply({}, {}, torch.ones(64), key=KEY, training=True)
     assert len({tuple(mask.tolist()) for mask in masks}) == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"batch_first": True},
+        {"add_bias_kv": True},
+        {"add_zero_attn": True},
+        {"bias": False},
+        {"kdim": 6, "vdim": 5},
+    ],
+    ids=str,
+)
+def test_keyed_attention_is_torchs_but_for_its_masks(options: dict[str, Any]) -> None:
+    """With almost nothing dropped it must equal a module that drops nothing."""
+    with torch.random.fork_rng():
+        module = nn.MultiheadAttention(8, 2, dropout=0.0, **options)
+    sizes = (8, options.get("kdim", 8), options.get("vdim", 8))
+    rows = (3, 4) if options.get("batch_first") else (4, 3)
+    inputs = tuple(random.normal(random.key(i), (*rows, size)) for i, size in enumerate(sizes))
+    masks: list[dict[str, Any]] = [
+        {},
+        {"attn_mask": torch.ones(4, 4, dtype=torch.bool).triu(1)},
+        {"attn_mask": random.normal(KEY, (6, 4, 4)), "average_attn_weights": False},
+        {"key_padding_mask": torch.tensor([[False] * 3 + [True]] * 3)},
+        {"need_weights": False},
+    ]
+    expected = [module(*inputs, **mask) for mask in masks]
+    module.dropout = 1e-12
+    model = functional(module)
+    for mask, theirs in zip(masks, expected, strict=True):
+        ours, _ = model.apply(*model.init(0), Arguments(inputs, mask), key=KEY, training=True)
+        torch.testing.assert_close(ours, theirs)
+    single = tuple(x[:, 0] if not options.get("batch_first") else x[0] for x in inputs)
+    ours, _ = model.apply(*model.init(0), single, key=KEY, training=True)
+    torch.testing.assert_close(ours, module.eval()(*single))
+
+
+def test_attention_dropout_is_keyed_inside_a_transformer_layer() -> None:
+    model = functional(lambda: nn.TransformerEncoderLayer(8, 2, 16, dropout=0.3, batch_first=True))
+    params, buffers = model.init(0)
+    inputs = random.normal(KEY, (3, 5, 8))
+
+    def out(key: Tensor) -> Tensor:
+        outputs, _ = model.apply(params, buffers, inputs, key=key, training=True)
+        return torch.as_tensor(outputs)
+
+    assert torch.equal(out(KEY), out(KEY))
+    assert not torch.equal(out(KEY), out(random.key(9)))
+
+
+def test_attention_weights_are_dropped_and_rescaled() -> None:
+    model = functional(lambda: nn.MultiheadAttention(8, 2, dropout=0.4))
+    inputs = (random.normal(KEY, (60, 20, 8)),) * 3
+    call = Arguments(inputs, {"average_attn_weights": False})
+    (_, weights), _ = model.apply(*model.init(0), call, key=KEY, training=True)
+    assert (weights == 0).float().mean().item() == pytest.approx(0.4, abs=0.01)
+    assert weights.sum(-1).mean().item() == pytest.approx(1.0, abs=0.01)
+
+
+class Sampling(nn.Module):
+    """Draws with a key, in forward and in another method."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor, key: Tensor) -> Any:
+        return self.linear(x) + random.normal(key, x.shape)
+
+    def sample(self, rows: Tensor, *, key: Tensor) -> Any:
+        return random.uniform(key, rows.shape)
+
+
+def test_a_module_that_takes_a_key_is_given_one() -> None:
+    model = functional(Sampling)
+    start, inputs = model.init(0), torch.zeros(3, 4)
+    for training in (True, False):
+        for method in ("forward", "sample"):
+            one, again, other = (
+                model.apply(*start, inputs, key=key, training=training, method=method)[0]
+                for key in (KEY, KEY, random.key(1))
+            )
+            assert torch.equal(one, again)
+            assert not torch.equal(one, other)
+    given, _ = model.apply(*start, (inputs, KEY), key=random.key(1), training=True)
+    torch.testing.assert_close(
+        given,
+        functional(Sampling).apply(
+            *start, Arguments((inputs,), {"key": KEY}), key=KEY, training=True
+        )[0],
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_a_lazy_module_finds_its_shapes_from_an_example() -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.LazyLinear(5), nn.LazyBatchNorm1d(), nn.LazyLinear(2))
+
+    model = functional(build, example=torch.zeros(3, 4))
+    params, buffers = model.init(1)
+    assert params["0.weight"].shape == (5, 4)
+    assert buffers["1.num_batches_tracked"].item() == 0
+    outputs, _ = model.apply(params, buffers, torch.ones(3, 4), key=KEY, training=True)
+    assert outputs.shape == (3, 2)
+    with pytest.raises(ModelError, match=r"0.weight has no shape yet; got .*; pass an example"):
+        functional(build)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: nn.Sequential(nn.Embedding(3, 2, max_norm=1.0)),
+            r"0 rescales its weights in place at every call; got max_norm=1.0; leave max_norm out",
+        ),
+        (
+            lambda: nn.EmbeddingBag(3, 2, max_norm=1.0),
+            r"EmbeddingBag rescales its weights in place",
+        ),
+    ],
+)
+def test_modules_that_cannot_be_pure_are_refused_with_the_fix(build: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        functional(build)
+
+
+def test_a_module_with_a_generator_is_refused() -> None:
+    class Owner(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = torch.Generator()
+
+    with pytest.raises(ModelError, match=r"Owner.generator draws from a generator; got a torch.Ge"):
+        functional(Owner)
 
 
 @pytest.mark.parametrize(

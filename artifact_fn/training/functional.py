@@ -10,7 +10,7 @@ from torch.func import functional_call
 from artifact_fn import random
 from artifact_fn.errors import ModelError
 from artifact_fn.training.contracts import Arguments, Buffers, Model, Params
-from artifact_fn.training.template import Mode, Template, template_of
+from artifact_fn.training.template import Mode, Template, refuse_changes, template_of
 
 # Which key a module's own `key` argument is; keyed modules count theirs from 0.
 _OWN = 0x6D6F64
@@ -138,6 +138,8 @@ def _apply(template: Template) -> Any:
             (method, given.args, kwargs, tuple(places.values())),
             tie_weights=False,
         )
+        if not torch.compiler.is_compiling():
+            refuse_changes(mode)
         changed = dict(zip(places, after, strict=True))
         return outputs, {path: changed.get(path, tensor) for path, tensor in buffers.items()}
 

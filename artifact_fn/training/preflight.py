@@ -15,6 +15,7 @@ from torch import Tensor
 from artifact_fn import tree
 from artifact_fn.errors import DataError, MetricError, ObjectiveError, PurityError
 from artifact_fn.training.contracts import Batch, Source, Step
+from artifact_fn.training.guards import Watch
 from artifact_fn.training.statistics import Metrics, answers
 
 S = TypeVar("S")
@@ -43,7 +44,7 @@ def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
         ObjectiveError: the answer is no pair, the state changes its structure, or the loss is
             not finite.
         MetricError: a metric is not a statistic of tensors.
-        PurityError: an argument was changed in place, or the global generator moved.
+        PurityError: an argument was changed in place, or a number drawn from a generator.
     """
     given = tree.paths({"state": state, "batch": batch})
     for path, leaf in given.items():
@@ -54,16 +55,14 @@ def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
                 do="make it a tensor: a Python value would be frozen into the compiled step",
             )
     versions = {path: _version(leaf) for path, leaf in given.items()}
-    with torch.random.fork_rng(devices=[]):
-        generator = torch.get_rng_state()
+    with torch.random.fork_rng(devices=[]), Watch() as watch:
         answer = _answer(step, state, batch)
-        moved = not torch.equal(generator, torch.get_rng_state())
-    if moved:
+    if watch.drawn:
         raise PurityError(
             "a step draws its random numbers from its key",
-            got="a step that moved the global generator",
-            do="use dropout as a module, or artifact_fn.random with a key; torch.rand and "
-            "F.dropout draw from the global generator",
+            got=watch.drawn[0],
+            do="use nn.Dropout as a module, or take a `key` in forward and draw with "
+            "artifact_fn.random; of a recurrent layer, put nn.Dropout between single layers",
         )
     for path, leaf in given.items():
         if _version(leaf) != versions[path]:

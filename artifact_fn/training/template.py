@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from artifact_fn.errors import ModelError
+from artifact_fn.errors import ModelError, PurityError
 from artifact_fn.training.attention import KeyedAttention
 from artifact_fn.training.keyed import KeyedDropout, keyed_dropout
 
@@ -23,11 +23,13 @@ class Mode:
         module: A `Call` around the module; every tensor on the meta device.
         slots: Every physical place of a parameter or buffer, to the path of its tensor.
         keyed: Paths of the modules that draw from a key.
+        attributes: Of the user's modules within, what each held when the template was made.
     """
 
     module: nn.Module
     slots: Mapping[str, str]
     keyed: tuple[str, ...]
+    attributes: Mapping[nn.Module, Mapping[str, Any]]
 
 
 @attrs.frozen(eq=False)
@@ -104,6 +106,25 @@ def template_of(module: nn.Module) -> Template:
     )
 
 
+def refuse_changes(mode: Mode) -> None:
+    """Refuse a call that has left something behind in its module, and take it out again.
+
+    Raises:
+        PurityError: an attribute of a module is another object than it was.
+    """
+    for part, before in mode.attributes.items():
+        now = vars(part)
+        changed = [k for k in before.keys() | now.keys() if now.get(k) is not before.get(k)]
+        if changed:
+            now.clear()
+            now.update(before)
+            raise PurityError(
+                "a module remembers nothing between calls but its buffers",
+                got=f"{type(part).__name__}.{sorted(changed)[0]} set in a call",
+                do="register it as a buffer of tensors, or answer it as an output",
+            )
+
+
 def _key_arguments(module: nn.Module) -> dict[str, int]:
     """The methods that have an argument `key`, and which one it is.
 
@@ -131,7 +152,13 @@ def _mode(call: nn.Module, names: Mapping[int, str]) -> Mode:
     keyed = tuple(
         path for path, m in call.named_modules() if isinstance(m, KeyedDropout | KeyedAttention)
     )
-    return Mode(call, slots, keyed)
+    # torch's own modules keep books of their own (an RNN of its flat weights), which are harmless.
+    attributes = {
+        part: dict(vars(part))
+        for part in call.modules()
+        if type(part).__module__.split(".")[0] != "torch"
+    }
+    return Mode(call, slots, keyed, attributes)
 
 
 _Substitute = Callable[[nn.Module], nn.Module | None]

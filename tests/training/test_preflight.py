@@ -54,6 +54,30 @@ def returning(make: Any) -> tuple[TrainState, Any]:
     return parts().state, make
 
 
+class Last(nn.Module):
+    """The outputs of a recurrent layer, without its state."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Any:
+        return self.layer(x)[0]
+
+
+class Remembering(nn.Module):
+    """Counts its calls in Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+        self.count = 0
+
+    def forward(self, x: Tensor) -> Any:
+        self.count += 1
+        return self.linear(x) * self.count
+
+
 LOSS = {"loss": mean(torch.zeros(1))}
 BROKEN: dict[str, tuple[Any, type[ArtifactFnError], str]] = {
     "writes into its batch": (
@@ -69,7 +93,17 @@ BROKEN: dict[str, tuple[Any, type[ArtifactFnError], str]] = {
     "draws from the global generator": (
         lambda: step_of(Stray),
         PurityError,
-        r"from its key; got a step that moved the global generator; use dropout as a module",
+        r"from its key; got aten::\w+ in Stray.forward at .*test_preflight.py:\d+; use nn",
+    ),
+    "draws inside a recurrent layer": (
+        lambda: step_of(lambda: Last(nn.LSTM(4, 3, num_layers=2, dropout=0.5))),
+        PurityError,
+        r"got aten::\w+ in LSTM.forward at .*test_preflight.py:\d+; .*nn.Dropout between single",
+    ),
+    "remembers its calls": (
+        lambda: step_of(Remembering),
+        PurityError,
+        r"but its buffers; got Remembering.count set in a call; register it as a buffer",
     ),
     "answers no pair": (
         lambda: returning(lambda s, b: s),

@@ -1,6 +1,6 @@
 """Objectives: losses of parameters and a batch, with the metrics measured on the way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,14 +8,21 @@ from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import MetricError, ObjectiveError
-from artifact_fn.training.contracts import Aux, Batch, Buffers, Model, Objective, Params
+from artifact_fn.training.contracts import Arguments, Aux, Batch, Buffers, Model, Objective, Params
 from artifact_fn.training.metrics import Metric, column
 from artifact_fn.training.statistics import Metrics, mean
 
 Evaluate = Callable[[Params, Buffers, Batch, Tensor, bool], tuple[Tensor, Any, Buffers]]
 """(params, buffers, batch, key, training) to (loss, outputs, buffers)."""
 
+Loss = Callable[[Any, Batch], Tensor]
+"""(outputs, batch) to a scalar loss, a mean over rows."""
+
+Inputs = str | tuple[str, ...] | Mapping[str, str] | None
+"""Columns a model takes: one, several by position, several by name, or the whole batch."""
+
 _TAKEN = ("loss", "lr", "grad_norm")
+_READER = "the objective"
 
 
 def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
@@ -30,7 +37,18 @@ def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
     Raises:
         MetricError: two metrics share a name, or one has a name that a step uses itself.
     """
-    names = [metric.name for metric in metrics]
+    _names(metrics)
+
+    def bare(
+        params: Params, buffers: Buffers, batch: Batch, key: Tensor, training: bool
+    ) -> tuple[Tensor, Any, Buffers, Metrics]:
+        return *evaluate(params, buffers, batch, key, training), {}
+
+    return _measured(bare, metrics)
+
+
+def _names(metrics: Sequence[Metric], losses: Iterable[str] = ()) -> None:
+    names = [*losses, *(metric.name for metric in metrics)]
     for name in names:
         if name in _TAKEN or names.count(name) > 1:
             raise MetricError(
@@ -39,14 +57,19 @@ def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
                 do="give each a name of its own",
             )
 
+
+def _measured(
+    evaluate: Callable[..., tuple[Tensor, Any, Buffers, Metrics]], metrics: Sequence[Metric]
+) -> Objective:
     def measured(
         params: Params, buffers: Buffers, batch: Batch, key: Tensor, training: bool
     ) -> tuple[Tensor, Aux]:
-        loss, outputs, buffers = evaluate(params, buffers, batch, key, training)
+        loss, outputs, buffers, parts = evaluate(params, buffers, batch, key, training)
         _scalar(loss)
         outputs = tree.map(_detached, outputs)
         found: Metrics = {
             "loss": mean(loss, rows(batch)),
+            **parts,
             **{metric.name: _tensors(metric, outputs, batch) for metric in metrics},
         }
         return loss, Aux(outputs, found, buffers)
@@ -54,11 +77,95 @@ def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
     return measured
 
 
+def minimise(
+    model: Model,
+    losses: Loss | Mapping[str, Loss],
+    *,
+    inputs: Inputs = None,
+    metrics: Sequence[Metric] = (),
+    method: str = "forward",
+) -> Objective:
+    """The loss, or the sum of several, of a model's outputs and the batch.
+
+    Several losses are also measured one by one, under their names.
+
+    Args:
+        model: Called with the input columns.
+        losses: (outputs, batch) to a scalar that is a mean over rows; or several by name.
+        inputs: The column the model takes; several in a tuple (by position) or a dict from its
+            argument's name to the column; None for the whole batch as one argument.
+        metrics: Measured on the outputs.
+        method: Of the module, to be called.
+
+    Raises:
+        MetricError: a metric and a loss share a name.
+
+    Example:
+        >>> from artifact_fn.training.functional import functional
+        >>> model = functional(lambda: torch.nn.Linear(3, 3))
+        >>> objective = minimise(
+        ...     model,
+        ...     {
+        ...         "error": lambda outputs, batch: (outputs - batch["x"]).square().mean(),
+        ...         "size": weighted(0.1, lambda outputs, batch: outputs.abs().mean()),
+        ...     },
+        ...     inputs="x",
+        ... )
+        >>> state = model.init(0)
+        >>> _, aux = objective(*state, {"x": torch.ones(4, 3)}, torch.zeros(2), False)
+        >>> list(aux.metrics)
+        ['loss', 'error', 'size']
+    """
+    several = losses if isinstance(losses, Mapping) else {}
+
+    def evaluate(
+        params: Params, buffers: Buffers, batch: Batch, key: Tensor, training: bool
+    ) -> tuple[Tensor, Any, Buffers, Metrics]:
+        given = selected(batch, inputs)
+        outputs, after = model.apply(
+            params, buffers, given, key=key, training=training, method=method
+        )
+        if not isinstance(losses, Mapping):
+            return losses(outputs, batch), outputs, after, {}
+        values = {name: loss(outputs, batch) for name, loss in losses.items()}
+        for value in values.values():
+            _scalar(value)
+        found = {name: mean(value, rows(batch)) for name, value in values.items()}
+        return torch.stack(list(values.values())).sum(), outputs, after, found
+
+    _names(metrics, several)
+    return _measured(evaluate, metrics)
+
+
+def weighted(weight: float, loss: Loss) -> Loss:
+    """A loss times a constant."""
+    return lambda outputs, batch: weight * loss(outputs, batch)
+
+
+def from_output(name: str) -> Loss:
+    """The loss that a model computes itself, in its outputs.
+
+    For models that answer a mapping with their loss in it, as artifact-torch's do:
+    `minimise(model, from_output("t_loss"))`.
+    """
+
+    def loss(outputs: Any, batch: Batch) -> Tensor:
+        if not isinstance(outputs, Mapping) or name not in outputs:
+            found = list(outputs) if isinstance(outputs, Mapping) else type(outputs).__name__
+            raise ObjectiveError(
+                f"the model answers no {name!r}", got=f"{found}", do="answer a dict that holds it"
+            )
+        value: Tensor = outputs[name]
+        return value
+
+    return loss
+
+
 def supervised(
     model: Model,
     loss: Callable[[Any, Any], Tensor],
     *,
-    inputs: str | tuple[str, ...] = "x",
+    inputs: Inputs = "x",
     targets: str = "y",
     metrics: Sequence[Metric] = (),
 ) -> Objective:
@@ -67,7 +174,7 @@ def supervised(
     Args:
         model: Called with the input columns.
         loss: (outputs, targets) to a scalar that is a mean over rows, e.g. `F.cross_entropy`.
-        inputs: The column the model takes, or several as positional arguments.
+        inputs: The columns the model takes, as in `minimise`.
         targets: The column of targets.
         metrics: Measured on the outputs. The ready-made ones read the targets `"y"` unless told
             otherwise.
@@ -83,20 +190,22 @@ def supervised(
         >>> value.shape, list(aux.metrics)
         (torch.Size([]), ['loss'])
     """
-    reader = "the objective"
 
-    def evaluate(
-        params: Params, buffers: Buffers, batch: Batch, key: Tensor, training: bool
-    ) -> tuple[Tensor, Any, Buffers]:
-        given = (
-            column(batch, inputs, reader)
-            if isinstance(inputs, str)
-            else tuple(column(batch, name, reader) for name in inputs)
-        )
-        outputs, buffers = model.apply(params, buffers, given, key=key, training=training)
-        return loss(outputs, column(batch, targets, reader)), outputs, buffers
+    def against_targets(outputs: Any, batch: Batch) -> Tensor:
+        return loss(outputs, column(batch, targets, _READER))
 
-    return objective(evaluate, metrics)
+    return minimise(model, against_targets, inputs=inputs, metrics=metrics)
+
+
+def selected(batch: Batch, inputs: Inputs) -> Any:
+    """What a model is called with: columns of a batch, or all of it."""
+    if inputs is None:
+        return batch
+    if isinstance(inputs, str):
+        return column(batch, inputs, _READER)
+    if isinstance(inputs, tuple):
+        return tuple(column(batch, name, _READER) for name in inputs)
+    return Arguments((), {name: column(batch, at, _READER) for name, at in inputs.items()})
 
 
 def rows(batch: Batch) -> int:

@@ -6,10 +6,17 @@ from artifact_fn.training.contracts import Arguments, Aux, Batch, Model, Objecti
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.functional import functional
 from artifact_fn.training.loop import Advance, Stream, epochs, fit
-from artifact_fn.training.objectives import objective, supervised
+from artifact_fn.training.objectives import (
+    from_output,
+    minimise,
+    objective,
+    supervised,
+    weighted,
+)
+from artifact_fn.training.precision import autocast
 from artifact_fn.training.routines import Routine, evaluate, evaluation
 from artifact_fn.training.state import TrainState
-from artifact_fn.training.step import eval_step, train_step
+from artifact_fn.training.step import eval_step, sequence, train_step
 
 __all__ = [
     "Advance",
@@ -25,6 +32,7 @@ __all__ = [
     "Step",
     "Stream",
     "TrainState",
+    "autocast",
     "compiled",
     "cuts",
     "epochs",
@@ -32,9 +40,13 @@ __all__ = [
     "evaluate",
     "evaluation",
     "fit",
+    "from_output",
     "functional",
     "metrics",
+    "minimise",
     "objective",
+    "sequence",
     "supervised",
     "train_step",
+    "weighted",
 ]

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 import torch
+import torch._dynamo.config
 from torch import Tensor
 
 from artifact_fn import tree
@@ -167,7 +168,9 @@ def _compiling(cache: Path) -> Iterator[None]:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         os.environ[_CACHE] = str(cache)
-        yield
+        # Recurrent layers are refused unless asked for; that they mean the same is law 2.
+        with torch._dynamo.config.patch(allow_rnn=True):
+            yield
     except Exception as cause:
         raise _explained(cause, cache) from cause
     finally:

@@ -1,12 +1,13 @@
 """State: all that a training step reads and makes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from artifact_fn import random, tree
-from artifact_fn.errors import ModelError
+from artifact_fn.errors import ModelError, OptimError
 from artifact_fn.optim.transform import Optimizer
 from artifact_fn.training.contracts import Buffers, Model, Params
 
@@ -30,15 +31,25 @@ class TrainState:
     key: Tensor
 
     @classmethod
-    def create(cls, model: Model, optimizer: Optimizer, *, seed: int) -> "TrainState":
+    def create(
+        cls,
+        model: Model,
+        optimizer: Optimizer | Mapping[str, Optimizer],
+        *,
+        seed: int,
+        only: Mapping[str, str] | None = None,
+    ) -> "TrainState":
         """The state before the first step.
 
         Args:
             model: Initialised from the seed.
-            optimizer: Initialised from the model's parameters.
+            optimizer: Initialised from the model's parameters; or several by name.
             seed: 0 <= seed < 2**64.
+            only: Which parameters an optimizer of several trains, by its name, as a pattern of
+                their paths; those that are not named here see all of them.
 
         Raises:
+            OptimError: a pattern matches nothing, or names no optimizer.
             KeyDataError: the seed is out of range.
             ModelError: the model has no parameter that requires a gradient.
 
@@ -58,8 +69,63 @@ class TrainState:
                 do="leave requires_grad=True on what shall be trained",
             )
         step = torch.zeros((), dtype=torch.int64)
-        return cls(step, params, buffers, optimizer.init(params), key)
+        if not isinstance(optimizer, Mapping):
+            return cls(step, params, buffers, optimizer.init(params), key)
+        patterns = dict(only or {})
+        for name in patterns.keys() - optimizer.keys():
+            raise OptimError(
+                f"no optimizer is called {name!r}",
+                got=f"optimizers {', '.join(optimizer)}",
+                do="name one of them in only",
+            )
+        opt_state = {
+            name: part.init(selected_params(params, patterns.get(name)))
+            for name, part in optimizer.items()
+        }
+        return cls(step, params, buffers, opt_state, key)
 
     def __repr__(self) -> str:
         count = sum(param.numel() for param in self.params.values())
         return f"TrainState(step={self.step.item()}, {count:,} parameters)"
+
+
+def selected_params(params: Params, pattern: str | None) -> Params:
+    """The parameters whose path matches a pattern, `/` standing for the dots: `"critic/*"`.
+
+    Raises:
+        OptimError: none does.
+
+    Example:
+        >>> list(selected_params({"a.weight": torch.ones(1), "b.weight": torch.ones(1)}, "a/*"))
+        ['a.weight']
+    """
+    if pattern is None:
+        return params
+    chosen = {p: t for p, t in params.items() if _matches(p.replace(".", "/"), pattern)}
+    if not chosen:
+        raise OptimError(
+            f"no parameter matches {pattern!r}",
+            got=f"parameters {', '.join(path.replace('.', '/') for path in params)}",
+            do="give a pattern of some of them, e.g. 'head/*'",
+        )
+    return chosen
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Whether a path matches a pattern in which `*` stands for anything.
+
+    Not fnmatch: this runs while a step is traced, where its cache of patterns is refused.
+    """
+    first, *rest = pattern.split("*")
+    if not rest:
+        return path == pattern
+    *middle, last = rest
+    if not path.startswith(first) or len(path) < len(first) + len(last):
+        return False
+    at, end = len(first), len(path) - len(last)
+    for part in middle:
+        found = path.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return path.endswith(last)

@@ -9,11 +9,13 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from artifact_fn import random, tree
+from artifact_fn.errors import MetricError, OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Optimizer
 from artifact_fn.training.contracts import Batch, Buffers, Objective, Params, Step
-from artifact_fn.training.state import TrainState
-from artifact_fn.training.statistics import Mean, Metrics
+from artifact_fn.training.objectives import rows
+from artifact_fn.training.state import TrainState, selected_params
+from artifact_fn.training.statistics import Mean, Metrics, merge
 
 # What the numbers are does not matter, only that no two purposes share one: training draws from
 # fold_in(key, step), every other purpose from a key of its own.
@@ -21,11 +23,30 @@ EVALUATION = 0x65766C
 ORDER = 0x6F7264
 
 
-def train_step(objective: Objective, optimizer: Optimizer) -> Step[TrainState]:
+def train_step(
+    objective: Objective,
+    optimizer: Optimizer,
+    *,
+    name: str | None = None,
+    only: str | None = None,
+    accumulate: int = 1,
+) -> Step[TrainState]:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
     Its metrics are the objective's, what the optimizer reports (`lr`) and `grad_norm`, the
     global 2-norm of the gradients before any clipping; the last two are means over steps.
+
+    Args:
+        objective: What is minimised.
+        optimizer: Makes the new parameters.
+        name: Of the optimizer, where a state has several; also the prefix of the metrics.
+        only: Which parameters are trained, as a pattern of their paths (`"critic/*"`); the same
+            as in `TrainState.create`.
+        accumulate: In how many parts the batch is taken, one after the other, their gradients
+            weighted by their rows: the memory of one part, the gradient of the whole.
+
+    Raises:
+        OptimError: `accumulate` is below 1.
 
     Example:
         >>> import torch.nn.functional as F
@@ -40,23 +61,89 @@ def train_step(objective: Objective, optimizer: Optimizer) -> Step[TrainState]:
         >>> state.step, list(metrics)
         (tensor(1), ['loss', 'lr', 'grad_norm'])
     """
+    if accumulate < 1:
+        raise OptimError(
+            "a batch is taken in at least 1 part",
+            got=f"accumulate={accumulate}",
+            do="give 1 or more",
+        )
+    prefix = "" if name is None else f"{name}/"
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = random.fold_in(state.key, state.step)
-
-        def loss_of(params: Params) -> tuple[Tensor, tuple[Metrics, Buffers]]:
-            loss, aux = objective(params, state.buffers, batch, key, True)
-            return loss, (aux.metrics, aux.buffers)
-
-        grads, (_, (metrics, buffers)) = grad_and_value(loss_of, has_aux=True)(state.params)
-        params, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        trained = selected_params(state.params, only)
+        grads, metrics, buffers = _gradients(objective, state, trained, batch, key, accumulate)
+        opt_state = state.opt_state if name is None else state.opt_state[name]
+        updated, opt_state = optimizer.update(grads, opt_state, trained)
         told = {**optimizer.report(opt_state), "grad_norm": global_norm(grads)}
-        return (
-            TrainState(state.step + 1, params, buffers, opt_state, state.key),
-            {**metrics, **{name: _of_one_step(value) for name, value in told.items()}},
+        after = TrainState(
+            state.step + 1,
+            {**state.params, **updated},
+            buffers,
+            opt_state if name is None else {**state.opt_state, name: opt_state},
+            state.key,
         )
+        whole = {**metrics, **{part: _of_one_step(value) for part, value in told.items()}}
+        return after, {f"{prefix}{part}": value for part, value in whole.items()}
 
     return step
+
+
+def sequence(*steps: Step[TrainState]) -> Step[TrainState]:
+    """Several steps on each batch, one after the other, as one step.
+
+    Each counts as a step of the state. Where two make the same metric, give them names.
+    """
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        metrics: Metrics = {}
+        for part in steps:
+            state, found = part(state, batch)
+            twice = metrics.keys() & found.keys()
+            if twice:
+                raise MetricError(
+                    "two steps of a sequence make the same metric",
+                    got=", ".join(sorted(twice)),
+                    do="name them: train_step(..., name=...)",
+                )
+            metrics = {**metrics, **found}
+        return state, metrics
+
+    return step
+
+
+def _gradients(
+    objective: Objective,
+    state: TrainState,
+    trained: Params,
+    batch: Batch,
+    key: Tensor,
+    accumulate: int,
+) -> tuple[Params, Metrics, Buffers]:
+    buffers, every = state.buffers, rows(batch)
+    size = -(-every // accumulate)
+    weighted: list[Params] = []
+    found: list[Metrics] = []
+    for i, start in enumerate(range(0, every, size)):
+        part, part_key = batch, key
+        if accumulate > 1:
+            part = tree.map(lambda leaf, at=start: leaf[at : at + size], batch)
+            part_key = random.fold_in(key, i)
+
+        def loss_of(
+            params: Params, part: Batch = part, key: Tensor = part_key, buffers: Buffers = buffers
+        ) -> tuple[Tensor, tuple[Metrics, Buffers]]:
+            loss, aux = objective({**state.params, **params}, buffers, part, key, True)
+            return loss, (aux.metrics, aux.buffers)
+
+        grads, (_, (metrics, buffers)) = grad_and_value(loss_of, has_aux=True)(trained)
+        share = rows(part) / every
+        weighted.append(grads if share == 1 else {p: share * g for p, g in grads.items()})
+        found.append(metrics)
+    total = weighted[0]
+    for grads in weighted[1:]:
+        total = {path: total[path] + grad for path, grad in grads.items()}
+    return total, merge(found), buffers
 
 
 def eval_step(objective: Objective) -> Step[TrainState]:

@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 import torch
-import torch._dynamo.config
 from torch import Tensor
 
 from artifact_fn import tree
@@ -168,9 +167,7 @@ def _compiling(cache: Path) -> Iterator[None]:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         os.environ[_CACHE] = str(cache)
-        # Recurrent layers are refused unless asked for; that they mean the same is law 2.
-        with torch._dynamo.config.patch(allow_rnn=True):
-            yield
+        yield
     except Exception as cause:
         raise _explained(cause, cache) from cause
     finally:

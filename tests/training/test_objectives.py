@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from artifact_fn import random
 from artifact_fn.errors import MetricError, ObjectiveError
-from artifact_fn.training import functional, metrics, objective, supervised
+from artifact_fn.training import (
+    from_output,
+    functional,
+    metrics,
+    minimise,
+    objective,
+    supervised,
+    weighted,
+)
 from artifact_fn.training.statistics import Mean
 from tests.training.examples import columns, parts
 
@@ -45,6 +53,50 @@ def test_other_columns_and_several_inputs() -> None:
         *model.init(0), {"a": batch["x"], "b": batch["x"], "label": batch["y"]}, KEY, True
     )
     assert loss.shape == ()
+
+
+class Named(nn.Module):
+    """Takes its inputs by name, or a whole batch; answers a mapping."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, batch: Any = None, *, left: Any = None, right: Any = None) -> Any:
+        if batch is not None:
+            return {"loss": self.linear(batch["x"]).square().mean()}
+        return self.linear(left + right)
+
+    def halved(self, left: Any) -> Any:
+        return self.linear(left) / 2
+
+
+def test_inputs_by_name_the_whole_batch_and_another_method() -> None:
+    model, batch = functional(Named), columns(6)
+    start = model.init(0)
+    size = {"size": lambda outputs, batch: outputs.square().mean()}
+    named = minimise(model, size, inputs={"left": "x", "right": "x"})
+    halved = minimise(model, size, inputs="x", method="halved")
+    loss, aux = named(*start, batch, KEY, True)
+    assert set(aux.metrics) == {"loss", "size"}
+    whole, _ = minimise(model, from_output("loss"))(*start, batch, KEY, True)
+    expected = F.linear(2 * batch["x"], start[0]["linear.weight"], start[0]["linear.bias"])
+    torch.testing.assert_close(loss, expected.square().mean())
+    plain = F.linear(batch["x"], start[0]["linear.weight"], start[0]["linear.bias"]).square().mean()
+    torch.testing.assert_close(whole, plain)
+    torch.testing.assert_close(halved(*start, batch, KEY, True)[0], plain / 4)
+
+
+def test_several_losses_add_up_and_are_told_apart() -> None:
+    model, batch = functional(lambda: nn.Linear(4, 4)), columns(6)
+    losses: Any = {
+        "error": lambda o, b: F.mse_loss(o, b["x"]),
+        "size": weighted(0.5, lambda o, b: o.abs().mean()),
+    }
+    loss, aux = minimise(model, losses, inputs="x")(*model.init(0), batch, KEY, True)
+    told = {name: statistic.answer().item() for name, statistic in aux.metrics.items()}
+    assert told["loss"] == pytest.approx(told["error"] + told["size"])
+    assert loss.item() == pytest.approx(told["loss"])
 
 
 def test_metrics_are_outside_the_gradient() -> None:
@@ -91,6 +143,20 @@ def test_a_goal_of_ones_own() -> None:
             lambda: linear(metrics=[metrics.Metric("m", lambda o, b: Mean(1.0, 2.0))]),  # type: ignore[arg-type]
             MetricError,
             r"the metric 'm' is not made of tensors; got float 1.0; answer tensors",
+        ),
+        (
+            lambda: minimise(functional(lambda: nn.Linear(4, 3)), from_output("t"), inputs="x"),
+            ObjectiveError,
+            r"the model answers no 't'; got Tensor; answer a dict that holds it",
+        ),
+        (
+            lambda: minimise(
+                functional(lambda: nn.Linear(4, 3)),
+                {"a": lambda o, b: o.mean(), "b": lambda o, b: o.mean(1)},
+                inputs="x",
+            ),
+            ObjectiveError,
+            r"a tensor of shape \[\]; got a tensor of shape \[6\]",
         ),
         (
             lambda: linear(metrics=[metrics.accuracy(), metrics.accuracy()]),

@@ -67,5 +67,9 @@ class DataError(ArtifactFnError):
     """A table, loader or batch is malformed."""
 
 
+class LawError(ArtifactFnError, AssertionError):
+    """A part breaks one of the laws that `artifact_fn.testing` checks."""
+
+
 class CompileError(ArtifactFnError):
     """A step could not be compiled."""

@@ -94,6 +94,13 @@ def eager(step: Step[S]) -> Step[S]:
     return step.step if isinstance(step, Compiled) else step
 
 
+def compilations() -> int:
+    """Graphs compiled by this process so far, by torch's own count."""
+    from torch._dynamo.utils import counters  # not at the top: it takes a second to import
+
+    return int(counters["stats"]["unique_graphs"])
+
+
 def _default_cache() -> Path:
     if _CACHE in os.environ:
         return Path(os.environ[_CACHE])

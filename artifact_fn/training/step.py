@@ -163,5 +163,6 @@ def eval_step(objective: Objective) -> Step[TrainState]:
 
 def _of_one_step(value: Tensor) -> Mean:
     """A mean over steps: a value with the weight 1."""
-    value = value.detach().to(torch.float64)
+    # Cloned: a rate is a leaf of the state, and an answer shares no memory with its arguments.
+    value = value.detach().to(torch.float64).clone()
     return Mean(value, torch.ones_like(value))

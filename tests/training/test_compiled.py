@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._inductor.config
 
 from artifact_fn.errors import CompileError
 from artifact_fn.training import compiled
@@ -47,12 +48,13 @@ def test_the_default_cache_is_in_the_users_cache_directory(
     assert compiled(parts().step).cache == tmp_path / "artifact_fn" / f"torch-{torch.__version__}"
 
 
-def test_without_a_compiler_the_error_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "no-such-compiler"))
-    with pytest.raises(CompileError, match=r"needs a C\+\+ compiler; got none that works; install"):
-        compiled(lambda s, b: (s + 3, {}), cache=tmp_path)(torch.ones(5), columns(3))
+def test_without_a_compiler_the_error_says_so(tmp_path: Path) -> None:
+    step = compiled(lambda s, b: (s + 3, {}), cache=tmp_path)
+    with (
+        torch._inductor.config.patch({"cpp.cxx": (None, "no-such-compiler")}),
+        pytest.raises(CompileError, match=r"needs a C\+\+ compiler; got none that works; install"),
+    ):
+        step(torch.ones(5), columns(3))
 
 
 def test_a_step_that_is_not_one_graph_is_refused_with_the_place(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 # Before torch is imported: two busy OpenMP teams on two cores slow each other a hundredfold.
 os.environ["OMP_NUM_THREADS"] = "1"
-os.environ.setdefault(
-    "TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir()) / "artifact_fn-tests-inductor")
+# A cache for each worker: inductor's is not safe from two processes that write at once.
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(
+    Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.gettempdir())
+    / f"artifact_fn-tests-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 )
 
 import pytest

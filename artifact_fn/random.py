@@ -18,6 +18,7 @@ from torch import Tensor
 from artifact_fn.errors import KeyDataError
 
 _PARITY = 0x1BD11BDA
+_DIGITS = {torch.float16: 10, torch.bfloat16: 7}
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
@@ -88,6 +89,10 @@ def fold_in(key: Tensor, data: int | Tensor) -> Tensor:
     if isinstance(data, int):
         low = torch.full((), _signed(data), dtype=torch.int32, device=key.device)
     else:
+        if data.is_floating_point() or data.is_complex():
+            raise KeyDataError(
+                "a key is counted with whole numbers", got=f"{data.dtype}", do="fold in integers"
+            )
         low = data.to(torch.int32)
     return torch.stack(_threefry(key, torch.zeros_like(low), low), dim=-1)
 
@@ -151,8 +156,8 @@ def uniform(
 ) -> Tensor:
     """Uniform numbers in [low, high).
 
-    float32 and narrower lie on a grid of 2**-23 of the range (as in `jax.random.uniform`),
-    float64 on one of 2**-52.
+    float32 lies on a grid of 2**-23 of the range (as in `jax.random.uniform`), float64 of
+    2**-52, float16 of 2**-10 and bfloat16 of 2**-7.
 
     Args:
         key: int32 [2].
@@ -162,18 +167,38 @@ def uniform(
         high: Upper bound, excluded.
         block: As in `bits`.
 
+    Raises:
+        KeyDataError: `dtype` is not floating-point, or `low` is not below `high`.
+
     Example:
         >>> uniform(key(0), (2,))
         tensor([0.9477, 0.9786])
     """
+    if not dtype.is_floating_point or not low < high:
+        raise KeyDataError(
+            "uniform numbers are floating-point, from a lower bound to a higher one",
+            got=f"dtype={dtype}, low={low}, high={high}",
+            do="give such a dtype, and low below high",
+        )
     if dtype == torch.float64:
         first, second = _words(key, shape, block)
         top = (first.to(torch.int64) & 0xFFFFFFFF) << 20
         unit = (top | _shift_right(second, 12)).to(torch.float64) * 2.0**-52
     else:
-        grid = _shift_right(bits(key, shape, block=block), 9)
-        unit = (grid.to(torch.float32) * 2.0**-23).to(dtype)
-    return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
+        digits = _DIGITS.get(dtype, 23)
+        grid = _shift_right(bits(key, shape, block=block), 32 - digits)
+        unit = (grid.to(torch.float32) * 2.0**-digits).to(dtype)
+    if (low, high) == (0.0, 1.0):
+        return unit
+    return (unit * (high - low) + low).clamp(
+        max=_below(high, 52 if dtype == torch.float64 else digits)
+    )
+
+
+def _below(high: float, digits: int) -> float:
+    """A number below `high` that a dtype of so many binary digits tells from it."""
+    fraction, exponent = math.frexp(high)
+    return math.ldexp(fraction, exponent) - math.ldexp(1.0, exponent - digits)
 
 
 def normal(
@@ -227,6 +252,10 @@ def bernoulli(
         >>> bernoulli(key(0), 1.0, (2,))
         tensor([True, True])
     """
+    if not isinstance(probability, Tensor) and not 0 <= probability <= 1:
+        raise KeyDataError(
+            "a probability lies in [0, 1]", got=repr(probability), do="give such a number"
+        )
     return uniform(key, shape, block=block) < probability
 
 

@@ -142,8 +142,10 @@ def _name(key: Any) -> str:
             return str(name)
         case _pytree.SequenceKey(idx=index):
             return str(index)
-        case _pytree.MappingKey(key=name):
-            return str(name)
+        case _pytree.MappingKey(key=str(name)):
+            return name.replace("/", "\\/")  # so that no two leaves have one path
+        case _pytree.MappingKey(key=other):
+            return f"[{other!r}]"
     raise AssertionError(f"torch.utils._pytree made an unknown key {key!r}")
 
 
@@ -194,19 +196,20 @@ def _structure(spec: Spec) -> str:
     parts = [_structure(child) for child in spec.children()]
     if spec.type is dict:
         parts = sorted(f"{key!r}: {part}" for key, part in zip(spec.context, parts, strict=True))
-    return f"{spec.type.__qualname__}({', '.join(parts)})"
+    return f"{spec.type.__module__}.{spec.type.__qualname__}({', '.join(parts)})"
 
 
 def _bytes(leaf: Any) -> tuple[bytes, bytes]:
     """A leaf as (kind, content)."""
-    if isinstance(leaf, Tensor):
-        flat = leaf.detach().cpu().contiguous().reshape(-1)
+    if isinstance(leaf, Tensor) and leaf.layout == torch.strided and not leaf.is_meta:
+        flat = leaf.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
         kind = f"{leaf.dtype} {tuple(leaf.shape)}"
         return kind.encode(), flat.view(torch.uint8).numpy().tobytes()
     if leaf is None or isinstance(leaf, (str, int, float, bool, bytes)):
         return type(leaf).__name__.encode(), repr(leaf).encode()
     raise TreeError(
         "a tree can be compared and hashed only if its leaves are tensors or plain values",
-        got=f"a leaf of type {type(leaf).__name__}",
-        do="keep tensors, str, int, float, bool, bytes and None in it",
+        got=f"a leaf of type {type(leaf).__name__}"
+        + (f" with {leaf.layout} on {leaf.device}" if isinstance(leaf, Tensor) else ""),
+        do="keep dense tensors with values, str, int, float, bool, bytes and None in it",
     )

@@ -121,7 +121,7 @@ def test_a_dict_may_be_filled_in_any_order() -> None:
 
 
 def test_a_leaf_without_bytes_is_refused() -> None:
-    with pytest.raises(TreeError, match=r"got a leaf of type object; keep tensors"):
+    with pytest.raises(TreeError, match=r"got a leaf of type object; keep dense tensors"):
         tree.digest({"a": object()})
 
 
@@ -135,3 +135,25 @@ def test_containers_count_even_when_the_paths_agree() -> None:
     kinds = [[leaf], (leaf,), {"0": leaf}, {0: leaf}, [leaf, []]]
     assert len({tree.digest(kind) for kind in kinds}) == len(kinds)
     assert not any(tree.identical(a, b) for a in kinds for b in kinds if a is not b)
+
+
+def test_no_two_leaves_have_one_path() -> None:
+    one, two, three = (torch.tensor(i) for i in (1, 2, 3))
+    for a, b in [
+        ({"a/b": one, "a": {"b": three}}, {"a/b": two, "a": {"b": three}}),
+        ({1: one, "1": three}, {1: two, "1": three}),
+        ({"a\\/b": one, "a/b": three}, {"a\\/b": two, "a/b": three}),
+    ]:
+        assert len(tree.paths(a)) == 2
+        assert not tree.identical(a, b)
+        assert tree.digest(a) != tree.digest(b)
+
+
+def test_views_of_complex_numbers_have_bytes_and_empty_shells_do_not() -> None:
+    number = torch.tensor([1 + 2j])
+    assert tree.identical(number.conj(), torch.tensor([1 - 2j]))
+    for shell in (torch.zeros(2, device="meta"), torch.eye(2).to_sparse()):
+        with pytest.raises(
+            TreeError, match=r"a leaf of type Tensor with torch.\w+ on \w+; keep dense"
+        ):
+            tree.digest(shell)

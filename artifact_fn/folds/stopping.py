@@ -35,11 +35,11 @@ class Stopper(Generic[X_contra]):
 
     def __or__(self: "Stopper[X]", other: "Stopper[X]") -> "Stopper[X]":
         """Stops when either does."""
-        return _both(self, other, lambda a, b: _join("; ", a, b) if a and b else a or b)
+        return _paired(self, other, lambda a, b: _join("; ", a, b) if a and b else a or b)
 
     def __and__(self: "Stopper[X]", other: "Stopper[X]") -> "Stopper[X]":
         """Stops when both would, at the same element."""
-        return _both(self, other, lambda a, b: _join(" and ", a, b) if a and b else None)
+        return _paired(self, other, lambda a, b: _join(" and ", a, b) if a and b else None)
 
     # Never reached at run time. Type checkers bind the left operand first; with the reflected
     # operators they try the other way round too, and accept `narrow | wide`.
@@ -51,7 +51,7 @@ def _join(word: str, a: Stop, b: Stop) -> Stop:
     return Stop(f"{a.reason}{word}{b.reason}")
 
 
-def _both(
+def _paired(
     a: Stopper[X], b: Stopper[X], join: Callable[[Stop | None, Stop | None], Stop | None]
 ) -> Stopper[X]:
     def step(carry: tuple[Any, Any], element: X) -> tuple[Any, Any]:
@@ -202,7 +202,7 @@ def _once(score: str, holds: Callable[[float], bool], what: str) -> Stopper[Epoc
     )
 
 
-def reached(score: str, value: float, *, mode: Mode = "max") -> Stopper[Epoch[Any]]:
+def reached(score: str, value: float, *, mode: Mode) -> Stopper[Epoch[Any]]:
     """Stops when a score has got to `value` or past it in the direction of `mode`."""
     improves(mode)
     if math.isnan(value):

@@ -110,5 +110,19 @@ def chain(*parts: Transform | Rule) -> Optimizer:
     return Rule(init, update, report)
 
 
+def check_rule_at_end(optimizer: Any) -> None:
+    """Refuse what does not make new parameters.
+
+    Raises:
+        OptimError: it is no rule.
+    """
+    if not isinstance(optimizer, Rule):
+        raise OptimError(
+            "an optimizer is a rule, or a chain that ends in one",
+            got=f"a {type(optimizer).__name__}",
+            do="pass artifact_fn.optim.adamw(...), or chain(clip_by_global_norm(1.0), adamw(...))",
+        )
+
+
 def _kinds(parts: tuple[Any, ...]) -> str:
     return f"({', '.join(type(part).__name__ for part in parts)})"

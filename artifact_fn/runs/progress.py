@@ -10,8 +10,8 @@ from rich.text import Text
 
 from artifact_fn.folds.epoch import Epoch
 from artifact_fn.folds.selection import Kept, top_k
-from artifact_fn.folds.stopping import Mode
-from artifact_fn.training.loop import Advance, Event, Stream
+from artifact_fn.folds.stopping import Mode, improves
+from artifact_fn.training.loop import Advance, Event, Stream, check_reads
 from artifact_fn.training.state import TrainState
 
 
@@ -25,8 +25,9 @@ def progress(
 ) -> Stream:
     """The same stream, shown as it is read.
 
-    On a terminal the current epoch is one line that moves, with the finished ones above it;
-    elsewhere each epoch prints one line. What is read is not changed by being shown.
+    On a terminal the current epoch is one line that moves, with the scores of the last one and
+    the finished ones above it; elsewhere each epoch prints one line. The pace is that of the
+    training steps alone. What is read is not changed by being shown.
 
     Args:
         stream: Of `epochs`.
@@ -35,29 +36,39 @@ def progress(
         console: Where to print; standard output by default.
         clock: Seconds, for the steps a second.
 
+    Raises:
+        ScoreError: nothing in the stream makes the score `best`.
+
     Example:
         run = fit(progress(stream, best="val/loss"), until=at_most(100))
     """
     shown = console or Console()
+    improves(mode)
     selection = None if best is None else top_k(best, 1, mode=mode)
+    check_reads(frozenset() if selection is None else selection.reads, stream.makes)
 
     def events() -> Iterator[Event]:
         kept: Kept = ()
-        line = Text()
-        began, steps = clock(), 0
+        shown_so_far: list[str] = []
+        began, steps, taken = clock(), 0, 0.0
         with Live(console=shown, auto_refresh=False, transient=True) as live:
             for event in stream.events():
                 if isinstance(event, Advance):
+                    steps, taken = event.cursor, clock() - began
                     if shown.is_terminal:
-                        pace = _pace(event.cursor, clock() - began)
-                        place = f"epoch {event.epoch}  step {event.cursor}/{event.steps or '?'}"
-                        live.update(Text(f"{place}  {pace}", style="dim"), refresh=True)
-                    steps = event.cursor
+                        now = f"epoch {event.epoch}  step {event.cursor}/{event.steps or '?'}"
+                        line = "  ".join([now, *shown_so_far, _pace(steps, taken)])
+                        live.update(Text(line, style="dim"), refresh=True)
                 else:
                     kept = selection.step(kept, event) if selection else ()
-                    line = Text("  ".join(_parts(event, kept, best)))
-                    line.append(f"  {_pace(steps, clock() - began)}", style="dim")
-                    shown.print(line, soft_wrap=True)
+                    shown_so_far = _scores(event, kept, best)
+                    place = [f"epoch {event.index}", f"step {event.state.step.item()}"]
+                    if shown.is_terminal:
+                        live.update("", refresh=True)
+                    shown.print(
+                        Text("  ".join([*place, *shown_so_far, _pace(steps, taken)])),
+                        soft_wrap=True,
+                    )
                 yield event
                 if isinstance(event, Epoch):
                     began, steps = clock(), 0
@@ -69,11 +80,10 @@ def _pace(steps: int, seconds: float) -> str:
     return f"{steps / seconds:,.0f} steps/s" if seconds > 0 else ""
 
 
-def _parts(epoch: Epoch[TrainState], kept: Kept, best: str | None) -> list[str]:
+def _scores(epoch: Epoch[TrainState], kept: Kept, best: str | None) -> list[str]:
     scores = epoch.scores
     losses = [name for name in scores if name.endswith("/loss")]
-    parts = [f"epoch {epoch.index}", f"step {epoch.state.step.item()}"]
-    parts += [f"{name} {scores[name]:.4g}" for name in losses]
+    parts = [f"{name} {scores[name]:.4g}" for name in losses]
     if "train/lr" in scores:
         parts.append(f"lr {scores['train/lr']:.3g}")
     if kept and best is not None:

@@ -112,14 +112,19 @@ def _program(
     step: Step[S], state: S, batch: Batch, cache: Path
 ) -> Callable[[list[Tensor]], tuple[S, Metrics]]:
     """A step compiled for arguments like these, from their leaves to its answer."""
-    given, spec = tree.flatten((state, batch))
-    answer, answer_spec = tree.flatten(tried(step, state, batch))
+    leaves, spec = tree.flatten((state, batch))
+    # Each leaf by itself, even where a state holds one tensor twice: which of them an answer
+    # hands through is told by identity.
+    given = [leaf.view_as(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    answer, answer_spec = tree.flatten(tried(step, *tree.unflatten(given, spec)))
     where = {id(leaf): i for i, leaf in enumerate(given)}
     handed_through = {i: where[id(leaf)] for i, leaf in enumerate(answer) if id(leaf) in where}
-    made = tuple(i for i in range(len(answer)) if i not in handed_through)
+    size = len(answer)
+    made = tuple(i for i in range(size) if i not in handed_through)
     # Scalars go in as [1]: of a 0-d CPU tensor torch thinks that it may be a Python number, and
     # traces and compiles everything a second time when it finds that it is not.
     shapes = tuple(tuple(leaf.shape) for leaf in given)
+    del answer, given, leaves  # a program outlives its first arguments, and must not keep them
     scalars = tuple(i for i, shape in enumerate(shapes) if shape == ())
 
     def flat(*leaves: Tensor) -> tuple[Tensor, ...]:
@@ -132,14 +137,14 @@ def _program(
 
     def program(leaves: list[Tensor]) -> tuple[S, Metrics]:
         nonlocal first
-        entering = list(leaves)
+        entering = [leaf.contiguous() for leaf in leaves]  # strides would be shapes of their own
         # Whether a caller records gradients must not decide which program runs.
         with torch.no_grad(), _compiling(cache) if first else contextlib.nullcontext():
             for i in scalars:
-                entering[i] = leaves[i].reshape(1)
+                entering[i] = entering[i].reshape(1)
             results = graph(*entering)
         first = False
-        whole: list[Any] = [None] * len(answer)
+        whole: list[Any] = [None] * size
         for i, result in zip(made, results, strict=True):
             whole[i] = result
         for i, source in handed_through.items():

@@ -86,7 +86,7 @@ def check_grid(chunk: int, start: int = 0) -> None:
     Raises:
         DataError: `chunk` is below 1 or `start` is not one of its multiples.
     """
-    if chunk < 1 or start % chunk:
+    if not isinstance(chunk, int) or chunk < 1 or start % chunk:
         raise DataError(
             "an epoch is cut every so many batches and taken up at a cut",
             got=f"chunk={chunk}, start={start}",

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from artifact_fn.errors import DataError, ScoreError
+from artifact_fn.errors import DataError, FoldError, ScoreError
 from artifact_fn.folds.epoch import SECONDS, Epoch, Run, Stop
 from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
@@ -93,6 +93,13 @@ def epochs(
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
     """
     check_grid(chunk)
+    for routine in routines:
+        if not isinstance(routine, Routine):
+            raise DataError(
+                "routines are a list of Routine",
+                got=type(routine).__name__,
+                do="pass routines=[evaluation('val', objective, val)]",
+            )
     _, metrics = tried(eager(step), state, first_batch(source))
     check_finite(metrics)
     prepared = [
@@ -136,7 +143,10 @@ def _due(prepared: Sequence[tuple[Callable[[int], bool], Prepared]], index: int)
 
 
 def fit(
-    stream: Iterable[Epoch[S]], *, until: Stopper[Epoch[S]], **folds: Fold[Epoch[S], Any, Any]
+    stream: Iterable[Epoch[S]],
+    *,
+    until: Stopper[Epoch[S]],
+    **folds: Fold[Epoch[S], Any, Any] | Stopper[Epoch[S]],
 ) -> Run[S]:
     """Read a stream of epochs until a stopper says so.
 
@@ -150,11 +160,19 @@ def fit(
 
     Raises:
         ScoreError: a fold reads a score that the stream does not make.
+        FoldError: `until` is no stopper.
         DataError: the stream is empty.
     """
-    everything = named({**folds, "until": until.fold})
+    if not isinstance(until, Stopper):
+        raise FoldError(
+            "a run ends when a stopper says so",
+            got=f"until={type(until).__name__}",
+            do="pass e.g. until=at_most(100) | patience('val/loss', 5)",
+        )
+    asked = {name: f.fold if isinstance(f, Stopper) else f for name, f in folds.items()}
+    everything = named({**asked, "until": until.fold})
     if isinstance(stream, Stream):
-        _check_reads(everything.reads, stream.makes)
+        check_reads(everything.reads, stream.makes)
     carry = everything.init()
     last: Epoch[S] | None = None
     stop: Stop | None = None
@@ -167,11 +185,16 @@ def fit(
         raise DataError(
             "a run has at least one epoch", got="an empty stream", do="give epochs to read"
         )
-    answer = {name: fold.extract(carry[name]) for name, fold in folds.items()}
+    answer = {name: fold.extract(carry[name]) for name, fold in asked.items()}
     return Run(last, stop or Stop("the stream has ended"), answer)
 
 
-def _check_reads(reads: frozenset[str], makes: frozenset[str]) -> None:
+def check_reads(reads: frozenset[str], makes: frozenset[str]) -> None:
+    """Refuse to read a score that nothing makes.
+
+    Raises:
+        ScoreError: it names the score, and those that are made.
+    """
     missing = sorted(reads - makes)
     if missing == [SECONDS]:
         raise ScoreError(
@@ -181,9 +204,11 @@ def _check_reads(reads: frozenset[str], makes: frozenset[str]) -> None:
         )
     if missing:
         name = next(name for name in missing if name != SECONDS)
-        near = get_close_matches(name, makes, n=1)
+        split = name.split("/")[0]
+        near = get_close_matches(name, [made for made in makes if made.split("/")[0] == split], n=1)
+        other = f"add a routine that makes it, such as evaluation({split!r}, ...), or read another"
         raise ScoreError(
             f"nothing makes the score {name!r}",
             got=f"a fold that reads it; made are {', '.join(sorted(makes - {SECONDS}))}",
-            do=f"read {near[0]!r} instead" if near else "read one of them, or add its routine",
+            do=f"read {near[0]!r} instead" if near else other,
         )

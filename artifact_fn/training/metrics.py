@@ -18,6 +18,9 @@ from artifact_fn.training.statistics import (
     mean,
 )
 
+# asinh(256 * 1e6): the largest margin that is told from larger ones.
+_ASINH_TOP = 20.0535
+
 __all__ = [
     "Maximum",
     "Mean",
@@ -104,7 +107,7 @@ def margin(outputs: Tensor) -> Tensor:
 
 def predicted(outputs: Tensor, targets: Tensor) -> Tensor:
     """Classes from logits: one a target, 0 or 1 by sign; [B, C, ...] by argmax."""
-    if outputs.numel() == targets.numel():
+    if outputs.numel() == targets.numel() and not _one_hot(targets):
         return (outputs.reshape(targets.shape) > 0).to(torch.int64)
     if outputs.ndim == targets.ndim + 1:
         return outputs.argmax(dim=1)
@@ -113,6 +116,10 @@ def predicted(outputs: Tensor, targets: Tensor) -> Tensor:
         got=f"outputs {list(outputs.shape)}, targets {list(targets.shape)}",
         do="measure it with a metric of your own",
     )
+
+
+def _one_hot(targets: Tensor) -> bool:
+    return targets.is_floating_point() and targets.ndim > 1 and targets.shape[1] > 1
 
 
 def accuracy(*, targets: str = "y", name: str = "accuracy") -> Metric:
@@ -149,17 +156,29 @@ def confusion(classes: int, *, targets: str = "y", name: str = "confusion") -> M
 
     def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
         truth = column(batch, targets, f"the metric {name!r}").to(torch.int64)
-        cell = truth * classes + predicted(outputs, truth)
-        return Sum(_counts(cell.reshape(-1), classes * classes).reshape(classes, classes))
+        among = 2 if outputs.numel() == truth.numel() else outputs.shape[1]
+        if among != classes:
+            raise MetricError(
+                f"the metric {name!r} counts {classes} classes",
+                got=f"outputs for {among}",
+                do=f"make it confusion({among})",
+            )
+        # What is no class (a padded -100) goes to a cell of its own, which is left out.
+        valid = (truth >= 0) & (truth < classes)
+        cell = torch.where(valid, truth * classes + predicted(outputs, truth), classes * classes)
+        counts = _counts(cell.reshape(-1), classes * classes + 1)[:-1]
+        return Sum(counts.reshape(classes, classes))
 
     return Metric(name, measure)
 
 
-def roc_auc(*, targets: str = "y", name: str = "roc_auc", bins: int = 4096) -> Metric:
+def roc_auc(*, targets: str = "y", name: str = "roc_auc", bins: int = 8192) -> Metric:
     """The area under the ROC curve of a binary classifier, from histograms of its margin.
 
-    The margin (difference of the logits) is put into equal bins from -16 to 16; rows of both
-    classes in one bin count as ties, so the error is at most half the share of such pairs.
+    The margin (difference of the logits) is binned on the scale of asinh(256 * margin): about
+    0.5 % of a large margin, 2e-5 of a small one, up to a million. Rows of both classes in one bin
+    count as ties, so the error is at most half the share of such pairs. A margin of NaN makes the
+    answer NaN.
 
     Reads logits [B, 2], [B, 1] or [B], and targets [B], of which those above 0 are positive.
 
@@ -173,9 +192,12 @@ def roc_auc(*, targets: str = "y", name: str = "roc_auc", bins: int = 4096) -> M
 
     def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
         truth = (column(batch, targets, f"the metric {name!r}").reshape(-1) > 0).to(torch.int64)
-        place = ((margin(outputs) + 16.0) / 32.0 * bins).to(torch.int64).clamp(0, bins - 1)
-        counts = _counts(truth * bins + place, 2 * bins)
-        return Separation(negatives=counts[:bins], positives=counts[bins:])
+        found = margin(outputs).to(torch.float32)
+        scaled = (torch.asinh(256.0 * found) / (2 * _ASINH_TOP) + 0.5).clamp(0.0, 1.0) * bins
+        known = torch.where(found.isnan(), 0.0, scaled).to(torch.int64).clamp(0, bins - 1)
+        place = torch.where(found.isnan(), bins, known)
+        counts = _counts(truth * (bins + 1) + place, 2 * (bins + 1)).reshape(2, bins + 1)
+        return Separation(negatives=counts[0], positives=counts[1])
 
     return Metric(name, measure)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from artifact_fn import random, tree
 from artifact_fn.errors import ModelError, OptimError
-from artifact_fn.optim.transform import Optimizer
+from artifact_fn.optim.transform import Optimizer, check_rule_at_end
 from artifact_fn.training.contracts import Buffers, Model, Params
 
 
@@ -60,6 +60,8 @@ class TrainState:
             >>> list(TrainState.create(model, sgd(0.1), seed=0).params)
             ['weight', 'bias']
         """
+        for part in optimizer.values() if isinstance(optimizer, Mapping) else [optimizer]:
+            check_rule_at_end(part)
         key = random.key(seed)
         params, buffers = model.init(seed)
         if not params:

@@ -8,6 +8,7 @@ construction; their answers leave the device once, at the epoch's end.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -94,8 +95,8 @@ class Separation:
     """Histograms of a score over the two classes; answers the area under the ROC curve.
 
     Attributes:
-        negatives: int64 [bins], rows of the negative class by score.
-        positives: int64 [bins], rows of the positive class by score.
+        negatives: int64 [bins + 1], rows of the negative class by score; the last one counts NaN.
+        positives: int64 [bins + 1], the same of the positive class.
     """
 
     joins: ClassVar[Mapping[str, Join]] = {"negatives": "sum", "positives": "sum"}
@@ -104,10 +105,12 @@ class Separation:
 
     def answer(self) -> Tensor:
         """float64 []: pairs ordered rightly, a tie counting half; NaN with one class only."""
-        negatives = self.negatives.to(torch.float64)
-        positives = self.positives.to(torch.float64)
+        negatives = self.negatives[:-1].to(torch.float64)
+        positives = self.positives[:-1].to(torch.float64)
         below = negatives.cumsum(0) - negatives
-        return (positives * (below + negatives / 2)).sum() / (negatives.sum() * positives.sum())
+        area = (positives * (below + negatives / 2)).sum() / (negatives.sum() * positives.sum())
+        unknown = self.negatives[-1] + self.positives[-1] > 0
+        return torch.where(unknown, torch.full_like(area, torch.nan), area)
 
 
 def mean(values: Tensor, weight: Tensor | float | None = None) -> Mean:
@@ -148,11 +151,17 @@ def merge(parts: Sequence[Metrics]) -> Metrics:
     }
 
 
+def _array(value: Tensor) -> NDArray[Any]:
+    """An array on the host; numpy knows no bfloat16."""
+    wide = value.float() if value.dtype == torch.bfloat16 else value
+    return np.asarray(wide.detach().cpu().numpy())
+
+
 def answers(metrics: Metrics) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """What metrics say, on the host: scores (scalars) and arrays (everything else) by name."""
     told = {name: statistic.answer() for name, statistic in metrics.items()}
     scalars = {name: value for name, value in told.items() if value.ndim == 0}
-    arrays = {name: value.cpu().numpy() for name, value in told.items() if value.ndim > 0}
+    arrays = {name: _array(value) for name, value in told.items() if value.ndim > 0}
     if not scalars:
         return {}, arrays
     # One transfer for all of them.

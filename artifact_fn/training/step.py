@@ -11,7 +11,7 @@ from torch.func import grad_and_value
 from artifact_fn import random, tree
 from artifact_fn.errors import MetricError, OptimError
 from artifact_fn.optim.clipping import global_norm
-from artifact_fn.optim.transform import Optimizer
+from artifact_fn.optim.transform import Optimizer, check_rule_at_end
 from artifact_fn.training.contracts import Batch, Buffers, Objective, Params, Step
 from artifact_fn.training.objectives import rows
 from artifact_fn.training.state import TrainState, selected_params
@@ -61,6 +61,7 @@ def train_step(
         >>> state.step, list(metrics)
         (tensor(1), ['loss', 'lr', 'grad_norm'])
     """
+    check_rule_at_end(optimizer)
     if accumulate < 1:
         raise OptimError(
             "a batch is taken in at least 1 part",

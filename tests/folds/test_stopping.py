@@ -78,8 +78,8 @@ def test_at_most_counts_completed_epochs_even_of_an_earlier_process() -> None:
 
 def test_reached_and_diverged_stay_so() -> None:
     values = of_scores("val/auc", [0.7, 0.9, 0.8])
-    assert stops_after(reached("val/auc", 0.9), values) == 2
-    assert run(reached("val/auc", 0.9).fold, values) is not None
+    assert stops_after(reached("val/auc", 0.9, mode="max"), values) == 2
+    assert run(reached("val/auc", 0.9, mode="max").fold, values) is not None
     assert stops_after(reached("val/auc", 0.75, mode="min"), values) == 1
     losses = of_scores("train/loss", [1.0, math.inf, 0.5])
     assert stops_after(diverged(), losses) == 2
@@ -112,7 +112,9 @@ def test_either_and_both(values: list[float | None], n: int, most: int) -> None:
 
 
 def test_a_stopper_says_what_it_reads() -> None:
-    assert (patience("val/loss", 2) | reached("val/auc", 1.0) & at_most(5)).fold.reads == {
+    assert (
+        patience("val/loss", 2) | reached("val/auc", 1.0, mode="max") & at_most(5)
+    ).fold.reads == {
         "val/loss",
         "val/auc",
     }
@@ -144,7 +146,7 @@ def test_a_stopper_of_ones_own_is_tested_on_numbers() -> None:
         (lambda: patience("a", 2, min_delta=-1.0), r"at least 0; got min_delta=-1.0"),
         (lambda: patience("a", 2, min_delta=math.nan), r"at least 0; got min_delta=nan"),
         (lambda: at_most(0), r"the number of epochs is a whole number of at least 1; got 0"),
-        (lambda: reached("a", math.nan), r"a goal is a number; got NaN"),
+        (lambda: reached("a", math.nan, mode="max"), r"a goal is a number; got NaN"),
         (lambda: within(0.0), r"a time is positive; got 0.0 seconds"),
         (lambda: within(math.nan), r"a time is positive; got nan seconds"),
     ],

@@ -206,10 +206,10 @@ def test_seconds_come_from_the_clock_that_was_given() -> None:
     [
         (patience("val/los", 2), {}, r"nothing makes the score 'val/los'; .* read 'val/loss' ins"),
         (
-            at_most(2) | reached("test/auc", 1.0),
+            at_most(2) | reached("test/auc", 1.0, mode="max"),
             {},
             r"'test/auc'; got a fold that reads it; made are train/accuracy, train/grad_norm, "
-            r"train/loss, train/lr, val/accuracy, val/loss; read",
+            r"train/loss, train/lr, val/accuracy, val/loss; add a routine that makes it",
         ),
         (at_most(2), {"best": best("val/f1")}, r"nothing makes the score 'val/f1'"),
     ],

@@ -108,6 +108,7 @@ def split(key: Tensor, num: int = 2) -> Tensor:
         >>> split(key(0), 3).shape
         torch.Size([3, 2])
     """
+    _not_negative(num)
     low = torch.arange(num, dtype=torch.int32, device=key.device)
     return torch.stack(_threefry(key, torch.zeros_like(low), low), dim=-1)
 
@@ -190,9 +191,8 @@ def uniform(
         unit = (grid.to(torch.float32) * 2.0**-digits).to(dtype)
     if (low, high) == (0.0, 1.0):
         return unit
-    return (unit * (high - low) + low).clamp(
-        max=_below(high, 52 if dtype == torch.float64 else digits)
-    )
+    top = _below(high, 52 if dtype == torch.float64 else digits)
+    return (unit * (high - low) + low).clamp(max=max(low, top))
 
 
 def _below(high: float, digits: int) -> float:
@@ -270,6 +270,14 @@ def permutation(key: Tensor, n: int) -> Tensor:
         >>> permutation(key(0), 5)
         tensor([4, 3, 2, 1, 0])
     """
+    _not_negative(n)
     high, low = _words(key, (n,), 0)
     draws = (high.to(torch.int64) << 32) | (low.to(torch.int64) & 0xFFFFFFFF)
     return torch.argsort(draws, stable=True)
+
+
+def _not_negative(count: int) -> None:
+    if count < 0:
+        raise KeyDataError(
+            "a key gives at least 0 numbers", got=str(count), do="give 0 or a positive count"
+        )

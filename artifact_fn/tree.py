@@ -213,3 +213,11 @@ def _bytes(leaf: Any) -> tuple[bytes, bytes]:
         + (f" with {leaf.layout} on {leaf.device}" if isinstance(leaf, Tensor) else ""),
         do="keep dense tensors with values, str, int, float, bool, bytes and None in it",
     )
+
+
+def first_difference(a: Any, b: Any) -> str:
+    """The first path at which two trees differ, or their structure."""
+    ours, theirs = paths(a), paths(b)
+    if ours.keys() != theirs.keys():
+        return f"{sorted(ours.keys() ^ theirs.keys())[0]} (only one of them has it)"
+    return next((p or "it" for p in ours if not identical(ours[p], theirs[p])), "structure")

@@ -111,3 +111,34 @@ def test_vmapped_keys_draw_what_single_keys_draw() -> None:
     together = torch.vmap(lambda key: random.bits(random.fold_in(key, 7), (5,)))(keys)
     for row, key in zip(together, keys, strict=True):
         assert torch.equal(row, random.bits(random.fold_in(key, 7), (5,)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-2.0, 3.0), (1e3, 1001.0), (-3.0, -2.0)])
+def test_uniform_numbers_stay_below_their_upper_bound(dtype: Any, low: float, high: float) -> None:
+    drawn = random.uniform(random.key(8), (200_000,), dtype=dtype, low=low, high=high)
+    assert drawn.dtype == dtype
+    assert low <= drawn.min()
+    assert drawn.max() < high
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda key: random.uniform(key, (2,), dtype=torch.int64), r"got dtype=torch.int64, low=0"),
+        (
+            lambda key: random.uniform(key, (2,), low=1.0, high=1.0),
+            r"got .*low=1.0, high=1.0; give",
+        ),
+        (lambda key: random.bernoulli(key, 1.5, (2,)), r"lies in \[0, 1\]; got 1.5; give such a"),
+        (
+            lambda key: random.fold_in(key, torch.ones(())),
+            r"whole numbers; got torch.float32; fold",
+        ),
+        (lambda key: random.split(key, -1), r"at least 0 numbers; got -1"),
+        (lambda key: random.permutation(key, -1), r"at least 0 numbers; got -1"),
+    ],
+)
+def test_impossible_draws_are_refused(draw: Any, message: str) -> None:
+    with pytest.raises(KeyDataError, match=message):
+        draw(random.key(0))

@@ -35,16 +35,27 @@ class Stopper(Generic[X_contra]):
 
     def __or__(self: "Stopper[X]", other: "Stopper[X]") -> "Stopper[X]":
         """Stops when either does."""
+        _stopper(other)
         return _paired(self, other, lambda a, b: _join("; ", a, b) if a and b else a or b)
 
     def __and__(self: "Stopper[X]", other: "Stopper[X]") -> "Stopper[X]":
         """Stops when both would, at the same element."""
+        _stopper(other)
         return _paired(self, other, lambda a, b: _join(" and ", a, b) if a and b else None)
 
     # Never reached at run time. Type checkers bind the left operand first; with the reflected
     # operators they try the other way round too, and accept `narrow | wide`.
     __ror__ = __or__
     __rand__ = __and__
+
+
+def _stopper(other: Any) -> None:
+    if not isinstance(other, Stopper):
+        raise FoldError(
+            "stoppers are joined with stoppers",
+            got=f"{other!r}",
+            do="write e.g. patience('val/loss', 5) | at_most(100)",
+        )
 
 
 def _join(word: str, a: Stop, b: Stop) -> Stop:

@@ -8,8 +8,8 @@ from torch import Tensor
 from artifact_fn import tree
 from artifact_fn.errors import LawError
 from artifact_fn.testing.purity import check_pure
+from artifact_fn.training.batches import rows
 from artifact_fn.training.metrics import Metric
-from artifact_fn.training.objectives import rows
 from artifact_fn.training.preflight import check_metrics
 from artifact_fn.training.statistics import merge
 

@@ -1,18 +1,15 @@
 """Purity: whoever is called leaves everything as it was, and says the same twice (law 1)."""
 
 import contextlib
-import random as python_random
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import LawError
 from artifact_fn.training.compiled import Compiled
-from artifact_fn.training.guards import Watch
+from artifact_fn.training.guards import Watch, generators
 
 
 def check_pure(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -37,7 +34,7 @@ def check_pure(function: Callable[..., Any], *arguments: Any) -> Any:
     """
     given = {p: t for p, t in tree.paths(arguments).items() if isinstance(t, Tensor)}
     before = {path: (tensor._version, tree.digest(tensor)) for path, tensor in given.items()}
-    generators = _generators()
+    before_call = generators()
     watch = Watch(given.values())
     # A compiled program has no single operations to look at, and refuses to be watched.
     with contextlib.nullcontext() if isinstance(function, Compiled) else watch:
@@ -50,7 +47,7 @@ def check_pure(function: Callable[..., Any], *arguments: Any) -> Any:
                 got=f"argument {path}: {where}",
                 do="make a new tensor, or clone what a module writes into (BatchNorm its buffers)",
             )
-    moved = [name for name, state in _generators().items() if state != generators[name]]
+    moved = [name for name, state in generators().items() if state != before_call[name]]
     if moved or watch.drawn:
         raise LawError(
             "a function draws from keys, never from a global generator",
@@ -61,28 +58,7 @@ def check_pure(function: Callable[..., Any], *arguments: Any) -> Any:
     if not tree.identical(again, answer):
         raise LawError(
             "a function says the same when it is asked again",
-            got=f"another value at {first_difference(answer, again)}",
+            got=f"another value at {tree.first_difference(answer, again)}",
             do="keep nothing between calls: thread it through the state",
         )
     return answer
-
-
-def first_difference(a: Any, b: Any) -> str:
-    """The first path at which two trees differ, or their structure."""
-    ours, theirs = tree.paths(a), tree.paths(b)
-    if ours.keys() != theirs.keys():
-        return f"{sorted(ours.keys() ^ theirs.keys())[0]} (only one of them has it)"
-    return next((p or "it" for p in ours if not tree.identical(ours[p], theirs[p])), "structure")
-
-
-def _generators() -> dict[str, str]:
-    return {
-        "torch": tree.digest(torch.get_rng_state()),
-        "random": repr(python_random.getstate()),
-        "numpy": repr(
-            [
-                part.tolist() if isinstance(part, np.ndarray) else part
-                for part in np.random.get_state()
-            ]
-        ),
-    }

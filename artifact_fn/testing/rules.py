@@ -9,7 +9,7 @@ from torch import Tensor
 from artifact_fn import random, tree
 from artifact_fn.errors import LawError
 from artifact_fn.optim.transform import Params, Rule, Transform
-from artifact_fn.testing.purity import check_pure, first_difference
+from artifact_fn.testing.purity import check_pure
 
 SHAPES = {"matrix": (33, 17), "vector": (13,), "scalar": (), "empty": (0,), "one": (1, 1)}
 
@@ -95,7 +95,7 @@ def check_rule(
         if not tree.identical(params, expected):
             raise LawError(
                 "a rule makes the parameters that its oracle makes, bit for bit",
-                got=f"another value at {first_difference(params, expected)} in step {step}",
+                got=f"another value at {tree.first_difference(params, expected)} in step {step}",
                 do="follow the oracle's order of operations: addcmul(a, b, c) and a + b * c "
                 "round differently, and so do pow(x, 0.5) and sqrt(x)",
             )

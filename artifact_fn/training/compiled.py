@@ -53,10 +53,10 @@ class Compiled(Generic[S]):
         """
         leaves, spec = tree.flatten((state, batch))
         # None for what is not a tensor: preflight refuses it by name.
-        like = tuple(
+        kinds = tuple(
             (x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in leaves
         )
-        signature = (spec, like)
+        signature = (spec, kinds)
         if signature not in self._programs:
             self._programs[signature] = _program(self.step, state, batch, self.cache)
         answer: tuple[S, Metrics] = self._programs[signature](leaves)

@@ -7,7 +7,7 @@ Source     what an epoch's batches are gathered from
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
 from torch import Tensor
@@ -119,6 +119,7 @@ class Step(Protocol[S]):
         ...
 
 
+@runtime_checkable
 class Source(Protocol):
     """What batches are gathered from; an epoch's order is a pure function of (key, epoch)."""
 

@@ -20,7 +20,8 @@ def functional(source: nn.Module | Callable[[], nn.Module], *, example: Any = No
     """A Model from a module or from a factory of modules.
 
     Parameters with `requires_grad=False` are held among the buffers: they stay as they are and
-    no optimizer sees them. Dropout, that of attention too, draws from the key of each call; a
+    no optimizer sees them. A part in evaluation mode (`trunk.eval()`) of a module in training
+    mode stays in it. Dropout, that of attention too, draws from the key of each call; a
     module whose method takes an argument `key` is given one. The module itself is copied,
     without its weights, and never called, changed or referred to again.
 
@@ -126,7 +127,7 @@ def _apply(template: Template) -> Any:
         mode = template.training if training else template.evaluation
         # A training BatchNorm writes into the buffers it is given: it gets copies.
         held = {**params, **{p: t if p in fixed else t.clone() for p, t in buffers.items()}}
-        tensors = {slot: held[path] for slot, path in mode.slots.items()}
+        tensors = {slot: _of(held, path) for slot, path in mode.slots.items()}
         places = {p: slot for slot, p in mode.slots.items() if p in buffers and p not in fixed}
         given = _arguments(inputs)
         kwargs = dict(given.kwargs)
@@ -144,6 +145,16 @@ def _apply(template: Template) -> Any:
         return outputs, {path: changed.get(path, tensor) for path, tensor in buffers.items()}
 
     return apply
+
+
+def _of(held: Mapping[str, Tensor], path: str) -> Tensor:
+    if path not in held:
+        raise ModelError(
+            f"the model has a {path!r} that the state does not hold",
+            got=f"{', '.join(held)}",
+            do="make the state from this model: TrainState.create(model, optimizer, seed=0)",
+        )
+    return held[path]
 
 
 def _keys(mode: Mode, key: Tensor) -> dict[str, Tensor]:

@@ -4,11 +4,14 @@ They see what happens inside `torch.func.grad` too, which comparing arguments be
 does not.
 """
 
+import linecache
+import random
 import traceback
 from collections.abc import Iterable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -54,6 +57,25 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(value, Tensor) and _storage(value) in self._storages:
                 return True
         return False
+
+
+def generators() -> dict[str, str]:
+    """The states of the global generators, by the name of whose they are."""
+    kind, words, *rest = np.random.get_state(legacy=True)
+    return {
+        "torch": repr(torch.get_rng_state().tolist()),
+        "numpy": repr((kind, np.asarray(words).tolist(), rest)),
+        "random": repr(random.getstate()),
+    }
+
+
+def user_line(trace: TracebackType | None) -> str:
+    """The innermost line of a traceback that is the user's own, as `file:line: code`."""
+    found = list(traceback.walk_tb(trace))
+    own = [(frame, number) for frame, number in found if _of_user(frame)]
+    frame, number = (own or found)[-1]
+    file = frame.f_code.co_filename
+    return f"{file}:{number}: {linecache.getline(file, number).strip()}"
 
 
 def _storage(tensor: Tensor) -> int:

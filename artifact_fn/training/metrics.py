@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn.errors import MetricError
+from artifact_fn.training.batches import column
 from artifact_fn.training.statistics import (
     Maximum,
     Mean,
@@ -77,17 +78,6 @@ def metric(name: str, function: Callable[[Any, Mapping[str, Any]], Tensor | Stat
         return mean(found)
 
     return Metric(name, measure)
-
-
-def column(batch: Mapping[str, Any], name: str, reader: str) -> Any:
-    """A batch's column, or an error that lists what there is."""
-    if name not in batch:
-        raise MetricError(
-            f"{reader} reads the column {name!r}, which the batch does not hold",
-            got=f"columns {', '.join(map(repr, batch)) or 'none'}",
-            do="name one of them",
-        )
-    return batch[name]
 
 
 def margin(outputs: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import MetricError, ObjectiveError
-from artifact_fn.training.contracts import Arguments, Aux, Batch, Buffers, Model, Objective, Params
-from artifact_fn.training.metrics import Metric, column
+from artifact_fn.training.batches import READER, Inputs, check_inputs, column, rows, selected
+from artifact_fn.training.contracts import Aux, Batch, Buffers, Model, Objective, Params
+from artifact_fn.training.metrics import Metric
 from artifact_fn.training.statistics import Metrics, mean
 
 Evaluate = Callable[[Params, Buffers, Batch, Tensor, bool], tuple[Tensor, Any, Buffers]]
@@ -18,11 +19,7 @@ Evaluate = Callable[[Params, Buffers, Batch, Tensor, bool], tuple[Tensor, Any, B
 Loss = Callable[[Any, Batch], Tensor]
 """(outputs, batch) to a scalar loss, a mean over rows."""
 
-Inputs = str | tuple[str, ...] | Mapping[str, str] | None
-"""Columns a model takes: one, several by position, several by name, or the whole batch."""
-
 _TAKEN = ("loss", "lr", "grad_norm")
-_READER = "the objective"
 
 
 def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
@@ -48,6 +45,13 @@ def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
 
 
 def _names(metrics: Sequence[Metric], losses: Iterable[str] = ()) -> None:
+    for metric in metrics:
+        if not isinstance(metric, Metric):
+            raise MetricError(
+                "an objective measures a list of Metric",
+                got=f"{metric!r}",
+                do="pass metrics=[metrics.accuracy()], or metrics.metric(name, function)",
+            )
     names = [*losses, *(metric.name for metric in metrics)]
     for name in names:
         if name in _TAKEN or names.count(name) > 1:
@@ -117,6 +121,7 @@ def minimise(
         ['loss', 'error', 'size']
     """
     several = losses if isinstance(losses, Mapping) else {}
+    check_inputs(inputs)
 
     def evaluate(
         params: Params, buffers: Buffers, batch: Batch, key: Tensor, training: bool
@@ -192,28 +197,9 @@ def supervised(
     """
 
     def against_targets(outputs: Any, batch: Batch) -> Tensor:
-        return loss(outputs, column(batch, targets, _READER))
+        return loss(outputs, column(batch, targets, READER))
 
     return minimise(model, against_targets, inputs=inputs, metrics=metrics)
-
-
-def selected(batch: Batch, inputs: Inputs) -> Any:
-    """What a model is called with: columns of a batch, or all of it."""
-    if inputs is None:
-        return batch
-    if isinstance(inputs, str):
-        return column(batch, inputs, _READER)
-    if isinstance(inputs, tuple):
-        return tuple(column(batch, name, _READER) for name in inputs)
-    return Arguments((), {name: column(batch, at, _READER) for name, at in inputs.items()})
-
-
-def rows(batch: Batch) -> int:
-    """How many rows a batch has: the first dimension of its first tensor."""
-    for leaf in tree.leaves(batch):
-        if isinstance(leaf, Tensor) and leaf.ndim > 0:
-            return int(leaf.shape[0])
-    return 1
 
 
 def _scalar(loss: Any) -> None:

@@ -5,7 +5,6 @@ the middle of a trace or of a run. Since a step is pure, trying it costs its tim
 """
 
 import math
-import traceback
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from artifact_fn import tree
 from artifact_fn.errors import DataError, MetricError, ObjectiveError, PurityError
 from artifact_fn.training.contracts import Batch, Source, Step
-from artifact_fn.training.guards import Watch
+from artifact_fn.training.guards import Watch, generators, user_line
 from artifact_fn.training.statistics import Metrics, answers
 
 S = TypeVar("S")
@@ -25,8 +24,14 @@ def first_batch(source: Source) -> Batch:
     """A source's first batch in the rows' own order.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or `source` is no source.
     """
+    if not isinstance(source, Source):
+        raise DataError(
+            "batches come from a source, which has `steps` and `batches(key, epoch, start)`",
+            got=f"a {type(source).__name__}",
+            do="pass data.Loader(table, batch_size=64), or an adapter of artifact_fn.data",
+        )
     for batch in source.batches(None, 1):
         return batch
     raise DataError(
@@ -44,25 +49,30 @@ def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
         ObjectiveError: the answer is no pair, the state changes its structure, or the loss is
             not finite.
         MetricError: a metric is not a statistic of tensors.
-        PurityError: an argument was changed in place, or a number drawn from a generator.
+        PurityError: an argument was changed in place, a number drawn from a generator, or a
+            second call answers something else.
     """
     given = tree.paths({"state": state, "batch": batch})
     for path, leaf in given.items():
         if not isinstance(leaf, Tensor):
             raise DataError(
-                f"a step takes tensors only, and {path} is none",
+                f"a step takes tensors only, and {path} is not a tensor",
                 got=f"{type(leaf).__name__} {leaf!r}",
                 do="make it a tensor: a Python value would be frozen into the compiled step",
             )
     versions = {path: _version(leaf) for path, leaf in given.items()}
+    before = generators()
     with torch.random.fork_rng(devices=[]), Watch() as watch:
         answer = _answer(step, state, batch)
-    if watch.drawn:
+    moved = [
+        f"{name}'s global generator" for name, at in generators().items() if at != before[name]
+    ]
+    if watch.drawn or moved:
         raise PurityError(
             "a step draws its random numbers from its key",
-            got=watch.drawn[0],
+            got=[*watch.drawn, *moved][0],
             do="use nn.Dropout as a module, or take a `key` in forward and draw with "
-            "artifact_fn.random; of a recurrent layer, put nn.Dropout between single layers",
+            "artifact_fn.random",
         )
     for path, leaf in given.items():
         if _version(leaf) != versions[path]:
@@ -78,6 +88,14 @@ def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
     after, metrics = answer
     _same_structure(state, after)
     check_metrics(metrics)
+    again = step(state, batch)
+    if not tree.identical(again, answer):
+        raise PurityError(
+            "a step answers the same when it is asked again",
+            got=f"another value at {tree.first_difference(answer, again)}",
+            do="keep nothing between calls in lists, counters or caches: thread it through the "
+            "state, as a buffer",
+        )
     return after, metrics
 
 
@@ -88,10 +106,9 @@ def _answer(step: Step[S], state: S, batch: Batch) -> Any:
         # What torch.func says of a write into what the gradient did not make.
         if "mutate a captured Tensor" not in str(cause):
             raise
-        place = traceback.extract_tb(cause.__traceback__)[-1]
         raise PurityError(
             "a step leaves its arguments as they are",
-            got=f"a write into one of them at {place.filename}:{place.lineno}: {place.line}",
+            got=f"a write into one of them at {user_line(cause.__traceback__)}",
             do="make a new tensor there; of an activation, use inplace=False",
         ) from cause
 
@@ -102,11 +119,11 @@ def check_finite(metrics: Metrics) -> None:
     Raises:
         ObjectiveError: it is.
     """
-    if "loss" in metrics:
-        loss = answers({"loss": metrics["loss"]})[0].get("loss", 0.0)
+    losses = {name: m for name, m in metrics.items() if name.split("/")[-1] == "loss"}
+    for name, loss in answers(losses)[0].items():
         if not math.isfinite(loss):
             raise ObjectiveError(
-                "the loss of the first batch is not finite",
+                f"the {name} of the first batch is not finite",
                 got=f"a loss of {loss}",
                 do="look for NaN or huge values in the data, and for log or division by 0",
             )

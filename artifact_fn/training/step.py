@@ -12,8 +12,8 @@ from artifact_fn import random, tree
 from artifact_fn.errors import MetricError, OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Optimizer, check_rule_at_end
+from artifact_fn.training.batches import rows
 from artifact_fn.training.contracts import Batch, Buffers, Objective, Params, Step
-from artifact_fn.training.objectives import rows
 from artifact_fn.training.state import TrainState, selected_params
 from artifact_fn.training.statistics import Mean, Metrics, merge
 

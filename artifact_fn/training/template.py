@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from artifact_fn.errors import ModelError, PurityError
 from artifact_fn.training.attention import KeyedAttention
 from artifact_fn.training.keyed import KeyedDropout, keyed_dropout
+from artifact_fn.training.recurrent import recurrent
 
 
 @attrs.frozen(eq=False)
@@ -94,7 +95,11 @@ def template_of(module: nn.Module) -> Template:
             got=f"{type(cause).__name__}: {cause}",
             do="hold tensors as parameters or buffers, and no open files, locks or generators",
         ) from cause
-    _replace(training)
+    _replace(training, (*_WHEN_TRAINING, recurrent))
+    _replace(evaluation, (recurrent,))
+    if module.training:  # a part that is frozen in evaluation mode (a BatchNorm, a trunk) stays so
+        for path, part in module.named_modules():
+            training.module.get_submodule(path).training = part.training
     trainable = frozenset(path for path, p in parameters.items() if p.requires_grad)
     return Template(
         training=_mode(training, names),
@@ -170,17 +175,17 @@ def _keyed_attention(module: nn.Module) -> nn.Module | None:
     return None
 
 
-_SUBSTITUTES: tuple[_Substitute, ...] = (keyed_dropout, _keyed_attention)
+_WHEN_TRAINING: tuple[_Substitute, ...] = (keyed_dropout, _keyed_attention)
 
 
-def _replace(root: nn.Module) -> None:
-    """Put keyed modules in the place of torch's; one reachable by two paths stays one."""
+def _replace(root: nn.Module, substitutes: tuple[_Substitute, ...]) -> None:
+    """Put modules of ours in the place of torch's; one reachable by two paths stays one."""
     made: dict[int, nn.Module] = {}
     for parent in list(root.modules()):
         for name, child in parent._modules.items():
             if child is None:
                 continue
-            for substitute in _SUBSTITUTES:
+            for substitute in substitutes:
                 keyed = made.get(id(child)) or substitute(child)
                 if keyed is not None:
                     made[id(child)] = parent._modules[name] = keyed.train(child.training)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from artifact_fn import optim, tree
-from artifact_fn.errors import ArtifactFnError, LawError, ObjectiveError
+from artifact_fn.errors import ArtifactFnError, LawError, ObjectiveError, PurityError
 from artifact_fn.folds import Fold
 from artifact_fn.testing import (
     check_fold,
@@ -122,7 +122,7 @@ def test_a_step_with_a_hidden_count_is_caught() -> None:
         return after, {**told, "calls": Sum(torch.tensor(next(count)))}
 
     with pytest.raises(
-        LawError, match=r"when it is asked again; got another value at 1/calls/value"
+        PurityError, match=r"when it is asked again; got another value at 1/calls/value"
     ):
         check_step(step, p.state, columns(8), compile=False)
 

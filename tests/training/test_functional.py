@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from artifact_fn import random, tree
 from artifact_fn.errors import ModelError
@@ -362,3 +363,67 @@ def test_a_factory_that_builds_something_else_each_time_is_refused() -> None:
     model = functional(lambda: nn.Linear(2, next(sizes)))
     with pytest.raises(ModelError, match=r"same architecture every time; got .* at bias, weight"):
         model.init(0)
+
+
+class Last(nn.Module):
+    """The outputs of a recurrent layer, without its state."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x)[0]
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_dropout_between_recurrent_layers_is_keyed(kind: Any) -> None:
+    with torch.random.fork_rng():
+        layer = kind(4, 3, num_layers=3, dropout=0.5)
+    model = functional(Last(layer))
+    start, x = model.init(0), random.normal(KEY, (6, 2, 4))
+
+    def out(key: Tensor, training: bool) -> Tensor:
+        outputs: Tensor = model.apply(*start, x, key=key, training=training)[0]
+        return outputs
+
+    assert torch.equal(out(KEY, True), out(KEY, True))
+    assert not torch.equal(out(KEY, True), out(random.key(9), True))
+    assert torch.equal(out(KEY, False), layer.eval()(x)[0])
+
+
+def test_packed_sequences_go_through_recurrent_layers() -> None:
+    with torch.random.fork_rng():
+        layer = nn.LSTM(4, 3, num_layers=2, bidirectional=True)
+    x = random.normal(KEY, (6, 3, 4))
+    packed = pack_padded_sequence(x, torch.tensor([2, 6, 3]), enforce_sorted=False)
+    expected, (hidden, cell) = layer(packed)
+    model = functional(layer)
+    (found, states), _ = model.apply(*model.init(0), (packed,), key=KEY, training=True)
+    assert torch.equal(found.data, expected.data)
+    assert torch.equal(states[0], hidden)
+    assert torch.equal(states[1], cell)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.LSTM(4, 3, 2, bidirectional=True),
+        lambda: nn.LSTM(4, 5, proj_size=2, batch_first=True),
+        lambda: nn.GRU(4, 3, bias=False),
+        lambda: nn.RNN(4, 3, nonlinearity="relu"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+def test_a_traced_recurrent_layer_is_the_kernel_to_rounding(build: Any) -> None:
+    with torch.random.fork_rng():
+        module = build()
+    model = functional(module)
+    start, x = model.init(0), random.normal(KEY, (5, 2, 4))
+
+    def outputs(params: Any, x: Tensor) -> Any:
+        return model.apply(params, start[1], x, key=KEY, training=True)[0]
+
+    traced = torch.compile(outputs, backend="eager", fullgraph=True)(start[0], x)
+    for ours, theirs in zip(tree.leaves(traced), tree.leaves(module(x)), strict=True):
+        torch.testing.assert_close(ours, theirs)

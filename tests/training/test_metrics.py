@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from artifact_fn import random, tree
-from artifact_fn.errors import MetricError
+from artifact_fn.errors import DataError, MetricError
 from artifact_fn.training import metrics
 from artifact_fn.training.metrics import Metric
 from artifact_fn.training.statistics import Maximum, Mean, Minimum, Sum, answers, mean, merge
@@ -129,10 +129,6 @@ def test_answers_are_scores_or_arrays() -> None:
     ("measure", "message"),
     [
         (
-            lambda: metrics.accuracy(targets="label").measure(*data(3)),
-            r"the metric 'accuracy' reads the column 'label', .* got columns 'y'; name one",
-        ),
-        (
             lambda: metrics.metric("m", lambda o, b: o.mean()).measure(*data(3)),
             r"'m' does not say how many rows .* got a tensor of shape \[\]; answer one value a row",
         ),
@@ -144,6 +140,14 @@ def test_answers_are_scores_or_arrays() -> None:
             lambda: metrics.accuracy().measure(torch.zeros(3, 4, 5), data(3)[1]),
             r"got outputs \[3, 4, 5\], targets \[3\]",
         ),
+        (
+            lambda: metrics.confusion(3).measure(torch.zeros(3, 4), data(3)[1]),
+            r"the metric 'confusion' counts 3 classes; got outputs for 4; make it confusion\(4\)",
+        ),
+        (
+            lambda: metrics.accuracy().measure(torch.zeros(3, 2), {"y": torch.zeros(3, 2)}),
+            r"got outputs \[3, 2\], targets \[3, 2\]",
+        ),
         (lambda: metrics.confusion(1), r"classes to confuse are at least 2; got 1"),
         (lambda: metrics.roc_auc(bins=1), r"a histogram has at least 2 bins; got 1"),
     ],
@@ -151,6 +155,37 @@ def test_answers_are_scores_or_arrays() -> None:
 def test_bad_readings_are_refused(measure: Any, message: str) -> None:
     with pytest.raises(MetricError, match=message):
         measure()
+
+
+def test_a_column_that_is_not_there_is_named() -> None:
+    message = r"the metric 'accuracy' reads the column 'label', .* got columns 'y'; name one"
+    with pytest.raises(DataError, match=message):
+        metrics.accuracy(targets="label").measure(*data(3))
+
+
+def test_what_is_no_class_is_not_confused() -> None:
+    logits = torch.eye(3).repeat(2, 1)
+    truth = torch.tensor([0, -100, 2, 3, 1, 2])
+    found = metrics.confusion(3).measure(logits, {"y": truth}).answer()
+    assert found.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 2]]
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 100.0, 1e4])
+def test_roc_auc_tells_margins_of_any_size_apart(scale: float) -> None:
+    margins = random.normal(random.key(3), (4000,)) * scale
+    positive = random.bernoulli(random.key(4), 0.5, (4000,))
+    margins = margins + positive * scale
+    exact = sklearn.metrics.roc_auc_score(positive.numpy(), margins.numpy())
+    found = metrics.roc_auc().measure(margins, {"y": positive.to(torch.int64)}).answer().item()
+    assert found == pytest.approx(exact, abs=2e-3)
+
+
+def test_roc_auc_of_a_margin_that_is_unknown_is_unknown() -> None:
+    margins = torch.tensor([0.1, float("nan"), 2.0])
+    found = metrics.roc_auc().measure(margins, {"y": torch.tensor([0, 0, 1])}).answer()
+    assert found.isnan()
+    sure = torch.tensor([-float("inf"), 0.0, float("inf")])
+    assert metrics.roc_auc().measure(sure, {"y": torch.tensor([0, 0, 1])}).answer() == 1
 
 
 def test_a_mean_that_averages_averages_fails_the_law() -> None:

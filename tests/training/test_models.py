@@ -10,7 +10,6 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from artifact_fn import optim, random, tree
-from artifact_fn.errors import CompileError
 from artifact_fn.optim import Optimizer
 from artifact_fn.training import (
     Model,
@@ -258,6 +257,7 @@ def recurrent_state() -> Task:
 
 
 TASKS = [
+    lstm,
     cnn_on_digits, transformer, graph, vae, gan, tied_autoencoder, multi_task, fine_tuning,
     recurrent_state,
 ]  # fmt: skip
@@ -283,14 +283,6 @@ def test_it_trains_and_compiled_is_eager(make: Any) -> None:
     for ours, theirs in zip(told, eager, strict=False):
         assert ours == pytest.approx(theirs, rel=2e-4, abs=1e-5)
     assert int(eager_state.step) * 5 == int(state.step) * 12
-
-
-def test_a_recurrent_layer_trains_eagerly_and_the_compiler_says_that_it_cannot() -> None:
-    it = lstm()
-    _, eager = after(it.step, it.state, it.batch, 12)
-    assert eager[-1]["loss"] < eager[0]["loss"]
-    with pytest.raises(CompileError, match=r"(?s)not one graph; got .*does not support RNN, GRU"):
-        compiled(it.step)(it.state, it.batch)
 
 
 def test_each_optimizer_of_several_trains_its_own() -> None:

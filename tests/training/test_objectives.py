@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artifact_fn import random
-from artifact_fn.errors import MetricError, ObjectiveError
+from artifact_fn.errors import DataError, MetricError, ObjectiveError
 from artifact_fn.training import (
     from_output,
     functional,
@@ -137,8 +137,8 @@ def test_a_goal_of_ones_own() -> None:
             ObjectiveError,
             r"got a tensor of shape \[\] and dtype torch.int64",
         ),
-        (lambda: linear(inputs="z"), MetricError, r"the objective reads the column 'z'.*'x', 'y'"),
-        (lambda: linear(targets="t"), MetricError, r"the objective reads the column 't'"),
+        (lambda: linear(inputs="z"), DataError, r"the objective reads the column 'z'.*'x', 'y'"),
+        (lambda: linear(targets="t"), DataError, r"the objective reads the column 't'"),
         (
             lambda: linear(metrics=[metrics.Metric("m", lambda o, b: Mean(1.0, 2.0))]),  # type: ignore[arg-type]
             MetricError,

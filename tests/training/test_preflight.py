@@ -2,16 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artifact_fn import tree
+from artifact_fn.data import Table
 from artifact_fn.errors import (
     ArtifactFnError,
     DataError,
     MetricError,
+    ModelError,
     ObjectiveError,
     PurityError,
 )
@@ -54,15 +57,28 @@ def returning(make: Any) -> tuple[TrainState, Any]:
     return parts().state, make
 
 
-class Last(nn.Module):
-    """The outputs of a recurrent layer, without its state."""
+class NumpyNoise(nn.Module):
+    """Draws from numpy's global generator."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.layer = layer
+        self.linear = nn.Linear(4, 3)
 
     def forward(self, x: Tensor) -> Any:
-        return self.layer(x)[0]
+        return self.linear(x) * float(np.random.rand())
+
+
+class Listing(nn.Module):
+    """Remembers in a list, which stays the same object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+        self.seen: list[int] = []
+
+    def forward(self, x: Tensor) -> Any:
+        self.seen.append(1)
+        return self.linear(x) * len(self.seen)
 
 
 class Remembering(nn.Module):
@@ -95,10 +111,20 @@ BROKEN: dict[str, tuple[Any, type[ArtifactFnError], str]] = {
         PurityError,
         r"from its key; got aten::\w+ in Stray.forward at .*test_preflight.py:\d+; use nn",
     ),
-    "draws inside a recurrent layer": (
-        lambda: step_of(lambda: Last(nn.LSTM(4, 3, num_layers=2, dropout=0.5))),
+    "writes into its batch by an activation": (
+        lambda: step_of(lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3))),
         PurityError,
-        r"got aten::\w+ in LSTM.forward at .*test_preflight.py:\d+; .*nn.Dropout between single",
+        r"leaves its arguments as they are; got a write into one of them at .*; .* inplace=False",
+    ),
+    "draws from numpy's generator": (
+        lambda: step_of(NumpyNoise),
+        PurityError,
+        r"from its key; got numpy's global generator; use nn",
+    ),
+    "remembers in a list": (
+        lambda: step_of(Listing),
+        PurityError,
+        r"the same when it is asked again; got another value at 0/\S+; keep nothing between calls",
     ),
     "remembers its calls": (
         lambda: step_of(Remembering),
@@ -167,7 +193,7 @@ def test_refused_before_the_first_step(make: Any, error: Any, message: str, wrap
 def test_a_batch_holds_tensors_only(value: Any) -> None:
     p = parts()
     with pytest.raises(
-        DataError, match=r"takes tensors only, and batch/extra is none; got .*; make"
+        DataError, match=r"takes tensors only, and batch/extra is not a tensor; got .*; make"
     ):
         tried(p.step, p.state, {**columns(4), "extra": value})
     with pytest.raises(DataError, match=r"batch/extra"):
@@ -184,3 +210,29 @@ def test_a_source_without_batches_is_refused() -> None:
     p = parts()
     with pytest.raises(DataError, match=r"a loader yields batches; got none at all; give it rows"):
         epochs(p.step, p.state, Nothing())
+
+
+@pytest.mark.parametrize("source", [[columns(4)], Table(columns(4)), None])
+def test_what_is_no_source_is_refused(source: Any) -> None:
+    p = parts()
+    with pytest.raises(DataError, match=r"come from a source, .*; got a \w+; pass data.Loader"):
+        epochs(p.step, p.state, source)
+
+
+def test_the_state_of_another_model_is_refused() -> None:
+    _, step = step_of(lambda: nn.Sequential(nn.Linear(4, 3)))
+    state, _ = step_of(lambda: nn.Linear(4, 3))
+    with pytest.raises(ModelError, match=r"has a '0.weight' that the state does not .*; got weig"):
+        epochs(step, state, loader(12, 4))
+
+
+def test_a_part_in_evaluation_mode_stays_in_it() -> None:
+    def build() -> nn.Module:
+        module = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3), nn.BatchNorm1d(3))
+        module[0].eval()
+        return module
+
+    state, step = step_of(build)
+    after, _ = step(state, columns(6))
+    moved = {path for path, b in after.buffers.items() if not torch.equal(b, state.buffers[path])}
+    assert moved == {"2.running_mean", "2.running_var", "2.num_batches_tracked"}

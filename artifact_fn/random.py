@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from artifact_fn.errors import KeyDataError
+from artifact_fn.threefry import shift_right, signed, threefry
 
-_PARITY = 0x1BD11BDA
 _DIGITS = {torch.float16: 10, torch.bfloat16: 7}
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 def key(seed: int) -> Tensor:
@@ -44,32 +43,7 @@ def key(seed: int) -> Tensor:
             got=repr(seed),
             do="pass such an int, e.g. seed=0",
         )
-    return torch.tensor([_signed(seed >> 32), _signed(seed)], dtype=torch.int32)
-
-
-def _signed(word: int) -> int:
-    """The int32 with the low 32 bits of `word`."""
-    word &= 0xFFFFFFFF
-    return word - 2**32 if word >= 2**31 else word
-
-
-def _shift_right(x: Tensor, by: int) -> Tensor:
-    """Logical shift of int32 lanes: torch's own shift copies the sign bit."""
-    return (x >> by) & ((1 << (32 - by)) - 1)
-
-
-def _threefry(key: Tensor, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
-    """Encrypt counters under a key; `high` and `low` are int32 of one shape."""
-    first, second = key[..., 0], key[..., 1]
-    schedule = (first, second, first ^ second ^ _PARITY)
-    high, low = high + first, low + second
-    for block in range(5):
-        for rotation in _ROTATIONS[block % 2]:
-            high = high + low
-            low = high ^ ((low << rotation) | _shift_right(low, 32 - rotation))
-        high = high + schedule[(block + 1) % 3]
-        low = low + schedule[(block + 2) % 3] + (block + 1)
-    return high, low
+    return torch.tensor([signed(seed >> 32), signed(seed)], dtype=torch.int32)
 
 
 def fold_in(key: Tensor, data: int | Tensor) -> Tensor:
@@ -87,14 +61,14 @@ def fold_in(key: Tensor, data: int | Tensor) -> Tensor:
         tensor([ 928981903, -841280227], dtype=torch.int32)
     """
     if isinstance(data, int):
-        low = torch.full((), _signed(data), dtype=torch.int32, device=key.device)
+        low = torch.full((), signed(data), dtype=torch.int32, device=key.device)
     else:
         if data.is_floating_point() or data.is_complex():
             raise KeyDataError(
                 "a key is counted with whole numbers", got=f"{data.dtype}", do="fold in integers"
             )
         low = data.to(torch.int32)
-    return torch.stack(_threefry(key, torch.zeros_like(low), low), dim=-1)
+    return torch.stack(threefry(key, torch.zeros_like(low), low), dim=-1)
 
 
 def split(key: Tensor, num: int = 2) -> Tensor:
@@ -110,7 +84,7 @@ def split(key: Tensor, num: int = 2) -> Tensor:
     """
     _not_negative(num)
     low = torch.arange(num, dtype=torch.int32, device=key.device)
-    return torch.stack(_threefry(key, torch.zeros_like(low), low), dim=-1)
+    return torch.stack(threefry(key, torch.zeros_like(low), low), dim=-1)
 
 
 def _words(key: Tensor, shape: Sequence[int], block: int | Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +97,7 @@ def _words(key: Tensor, shape: Sequence[int], block: int | Tensor) -> tuple[Tens
         )
     low = torch.arange(count, dtype=torch.int32, device=key.device).reshape(tuple(shape))
     high = torch.zeros_like(low) + block
-    return _threefry(key, high, low)
+    return threefry(key, high, low)
 
 
 def bits(key: Tensor, shape: Sequence[int], *, block: int | Tensor = 0) -> Tensor:
@@ -184,15 +158,15 @@ def uniform(
     if dtype == torch.float64:
         first, second = _words(key, shape, block)
         top = (first.to(torch.int64) & 0xFFFFFFFF) << 20
-        unit = (top | _shift_right(second, 12)).to(torch.float64) * 2.0**-52
+        unit = (top | shift_right(second, 12)).to(torch.float64) * 2.0**-52
     else:
         digits = _DIGITS.get(dtype, 23)
-        grid = _shift_right(bits(key, shape, block=block), 32 - digits)
+        grid = shift_right(bits(key, shape, block=block), 32 - digits)
         unit = (grid.to(torch.float32) * 2.0**-digits).to(dtype)
     if (low, high) == (0.0, 1.0):
         return unit
-    top = _below(high, 52 if dtype == torch.float64 else digits)
-    return (unit * (high - low) + low).clamp(max=max(low, top))
+    largest = _below(high, 52 if dtype == torch.float64 else digits)
+    return (unit * (high - low) + low).clamp(max=max(low, largest))
 
 
 def _below(high: float, digits: int) -> float:

@@ -25,6 +25,7 @@ def check_pure(function: Callable[..., Any], *arguments: Any) -> Any:
         LawError: an argument, a global generator or the answer changed.
 
     Example:
+        >>> import torch
         >>> check_pure(lambda x: x + 1, torch.zeros(2))
         tensor([1., 1.])
         >>> check_pure(lambda x: x.add_(1), torch.zeros(2))

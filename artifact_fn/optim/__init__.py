@@ -1,28 +1,66 @@
 """Optim: pure gradient transformations and the rules that end them."""
 
 from artifact_fn.optim import schedules
+from artifact_fn.optim.adaptive import adadelta, adagrad, rmsprop
+from artifact_fn.optim.averaged import asgd
 from artifact_fn.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
-from artifact_fn.optim.rules import AdamState, SgdState, adam, adamw, sgd
-from artifact_fn.optim.schedules import Schedule, constant, cosine, step, warmup
+from artifact_fn.optim.groups import by_path, freeze, masked
+from artifact_fn.optim.leafwise import RuleState, leafwise
+from artifact_fn.optim.matrices import muon
+from artifact_fn.optim.moments import adamax, nadam, radam
+from artifact_fn.optim.rules import adam, adamw, sgd
+from artifact_fn.optim.schedules import (
+    Schedule,
+    constant,
+    cosine,
+    exponential,
+    join,
+    linear,
+    multistep,
+    polynomial,
+    step,
+    warm_restarts,
+    warmup,
+)
+from artifact_fn.optim.signs import lion, rprop
 from artifact_fn.optim.transform import Optimizer, Rule, Transform, chain
 
 __all__ = [
-    "AdamState",
     "Optimizer",
     "Rule",
+    "RuleState",
     "Schedule",
-    "SgdState",
     "Transform",
+    "adadelta",
+    "adagrad",
     "adam",
+    "adamax",
     "adamw",
+    "asgd",
+    "by_path",
     "chain",
     "clip_by_global_norm",
     "clip_by_value",
     "constant",
     "cosine",
+    "exponential",
+    "freeze",
     "global_norm",
+    "join",
+    "leafwise",
+    "linear",
+    "lion",
+    "masked",
+    "multistep",
+    "muon",
+    "nadam",
+    "polynomial",
+    "radam",
+    "rmsprop",
+    "rprop",
     "schedules",
     "sgd",
     "step",
+    "warm_restarts",
     "warmup",
 ]

@@ -1,4 +1,4 @@
-"""Rules: sgd, adam and adamw, equal to torch.optim's single-tensor loops bit for bit.
+"""Rules of everyday: sgd, adam and adamw, equal to torch.optim's single-tensor loops bit for bit.
 
 The order of operations is torch's, which is why some of them look roundabout: `a + b * c` and
 `addcmul(a, b, c)` round differently. Hyperparameters are float64 scalars in the state, so they
@@ -9,34 +9,13 @@ parameter's dtype where torch casts its Python floats.
 import torch
 from torch import Tensor
 
-from artifact_fn import tree
 from artifact_fn.errors import OptimError
-from artifact_fn.optim.scalars import (
-    caster,
-    count_of,
-    not_negative,
-    report_lr,
-    scalars,
-    scheduled,
-    zeros,
-)
-from artifact_fn.optim.schedules import Schedule, schedule_of
-from artifact_fn.optim.transform import Grads, Params, Rule
+from artifact_fn.optim.leafwise import Scalars, leafwise
+from artifact_fn.optim.scalars import betas_in_range, not_negative
+from artifact_fn.optim.schedules import Schedule
+from artifact_fn.optim.transform import Rule
 
-
-@tree.node
-class SgdState:
-    """State of `sgd`.
-
-    Attributes:
-        count: int64 [], updates done.
-        hyper: float64 [] each; `lr` is the rate of the last update.
-        momentum: By path, as the parameters; empty without momentum.
-    """
-
-    count: Tensor
-    hyper: dict[str, Tensor]
-    momentum: dict[str, Tensor]
+Moments = dict[str, Tensor]
 
 
 def sgd(
@@ -46,6 +25,7 @@ def sgd(
     dampening: float = 0.0,
     weight_decay: float = 0.0,
     nesterov: bool = False,
+    maximize: bool = False,
 ) -> Rule:
     """Stochastic gradient descent, as `torch.optim.SGD`.
 
@@ -59,6 +39,7 @@ def sgd(
         dampening: Of the gradient as it enters that sum.
         weight_decay: L2 penalty.
         nesterov: Whether to look ahead; needs momentum and no dampening.
+        maximize: Whether to climb.
 
     Raises:
         OptimError: an argument is out of range.
@@ -69,7 +50,6 @@ def sgd(
         >>> rule.update({"w": torch.tensor([1.0])}, rule.init(params), params)[0]
         {'w': tensor([0.9000])}
     """
-    schedule = schedule_of(lr)
     not_negative(momentum=momentum, weight_decay=weight_decay)
     if nesterov and (momentum <= 0 or dampening != 0):
         raise OptimError(
@@ -78,52 +58,26 @@ def sgd(
             do="give momentum above 0 and dampening 0",
         )
 
-    def init(params: Params) -> SgdState:
-        count = count_of(params)
-        return SgdState(
-            count,
-            scalars(
-                schedule, count, momentum=momentum, dampening=dampening, weight_decay=weight_decay
-            ),
-            zeros(params) if momentum else {},
-        )
+    def prepare(hyper: Scalars, time: Tensor) -> Scalars:
+        return {"minus_lr": -hyper["lr"], "rest": 1 - hyper["dampening"], "time": time}
 
-    def update(grads: Grads, state: SgdState, params: Params) -> tuple[Params, SgdState]:
-        hyper = scheduled(state.hyper, lr, schedule, state.count)
-        new_params: Params = {}
-        buffers: Params = {}
-        for name, param in params.items():
-            cast, grad = caster(param), grads[name]
-            if weight_decay:
-                grad = torch.addcmul(grad, param, cast(hyper["weight_decay"]))
-            if momentum:
-                kept = cast(hyper["momentum"])
-                summed = torch.addcmul(
-                    state.momentum[name] * kept, grad, cast(1 - hyper["dampening"])
-                )
-                buffers[name] = torch.where(state.count == 0, grad, summed)
-                grad = torch.addcmul(grad, buffers[name], kept) if nesterov else buffers[name]
-            new_params[name] = torch.addcmul(param, grad, cast(-hyper["lr"]))
-        return new_params, SgdState(state.count + 1, hyper, buffers)
+    def leaf(grad: Tensor, param: Tensor, m: Moments, h: Scalars) -> tuple[Tensor, Moments]:
+        if not momentum:
+            return torch.addcmul(param, grad, h["minus_lr"]), {}
+        summed = torch.addcmul(m["momentum_buffer"] * h["momentum"], grad, h["rest"])
+        buffer = torch.where(h["time"] == 1, grad, summed)
+        ahead = torch.addcmul(grad, buffer, h["momentum"]) if nesterov else buffer
+        return torch.addcmul(param, ahead, h["minus_lr"]), {"momentum_buffer": buffer}
 
-    return Rule(init, update, report_lr)
-
-
-@tree.node
-class AdamState:
-    """State of `adam` and `adamw`.
-
-    Attributes:
-        count: int64 [], updates done.
-        hyper: float64 [] each; `lr` is the rate of the last update.
-        exp_avg: By path, as the parameters: the running mean of gradients.
-        exp_avg_sq: By path, as the parameters: the running mean of their squares.
-    """
-
-    count: Tensor
-    hyper: dict[str, Tensor]
-    exp_avg: dict[str, Tensor]
-    exp_avg_sq: dict[str, Tensor]
+    return leafwise(
+        lr,
+        leaf,
+        hyper={"momentum": momentum, "dampening": dampening},
+        moments={"momentum_buffer": 0.0} if momentum else {},
+        prepare=prepare,
+        maximize=maximize,
+        l2=weight_decay,
+    )
 
 
 def adam(
@@ -132,6 +86,8 @@ def adam(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.0,
+    amsgrad: bool = False,
+    maximize: bool = False,
 ) -> Rule:
     """Adam (Kingma and Ba, ICLR 2015), as `torch.optim.Adam`; `weight_decay` is an L2 penalty.
 
@@ -143,6 +99,8 @@ def adam(
         betas: How much of the two running means is kept, each in [0, 1).
         eps: Added to the denominator, at least 0.
         weight_decay: At least 0; added to the gradient, times the parameter.
+        amsgrad: Whether to divide by the largest v so far (Reddi et al., ICLR 2018).
+        maximize: Whether to climb.
 
     Raises:
         OptimError: an argument is out of range.
@@ -153,7 +111,7 @@ def adam(
         >>> rule.update({"w": torch.tensor([5.0])}, rule.init(params), params)[0]
         {'w': tensor([0.9000])}
     """
-    return _adam(lr, betas, eps, weight_decay, decoupled=False)
+    return _adam(lr, betas, eps, weight_decay, amsgrad=amsgrad, maximize=maximize, decoupled=False)
 
 
 def adamw(
@@ -162,6 +120,8 @@ def adamw(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 1e-2,
+    amsgrad: bool = False,
+    maximize: bool = False,
 ) -> Rule:
     """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019), as `torch.optim.AdamW`.
 
@@ -172,6 +132,8 @@ def adamw(
         betas: How much of the two running means is kept, each in [0, 1).
         eps: Added to the denominator, at least 0.
         weight_decay: At least 0.
+        amsgrad: Whether to divide by the largest v so far.
+        maximize: Whether to climb.
 
     Raises:
         OptimError: an argument is out of range.
@@ -182,7 +144,7 @@ def adamw(
         >>> rule.update({"w": torch.tensor([0.0])}, rule.init(params), params)[0]
         {'w': tensor([0.9990])}
     """
-    return _adam(lr, betas, eps, weight_decay, decoupled=True)
+    return _adam(lr, betas, eps, weight_decay, amsgrad=amsgrad, maximize=maximize, decoupled=True)
 
 
 def _adam(
@@ -191,46 +153,41 @@ def _adam(
     eps: float,
     weight_decay: float,
     *,
+    amsgrad: bool,
+    maximize: bool,
     decoupled: bool,
 ) -> Rule:
-    schedule = schedule_of(lr)
     not_negative(eps=eps, weight_decay=weight_decay)
-    if not all(0.0 <= beta < 1.0 for beta in betas):
-        raise OptimError(
-            "each beta lies in [0, 1)", got=f"betas={betas}", do="give e.g. 0.9, 0.999"
-        )
+    betas_in_range(betas)
 
-    def init(params: Params) -> AdamState:
-        count = count_of(params)
-        hyper = scalars(
-            schedule, count, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay
-        )
-        return AdamState(count, hyper, zeros(params), zeros(params))
-
-    def update(grads: Grads, state: AdamState, params: Params) -> tuple[Params, AdamState]:
-        hyper = scheduled(state.hyper, lr, schedule, state.count)
+    def prepare(hyper: Scalars, time: Tensor) -> Scalars:
         rate, beta1, beta2 = hyper["lr"], hyper["beta1"], hyper["beta2"]
-        count = state.count + 1
-        time = count.to(torch.float64)
-        minus_step = -(rate / (1 - torch.pow(beta1, time)))
-        # Not sqrt: torch takes the root as Python's `** 0.5`, and the two round differently.
-        correction = torch.pow(1 - torch.pow(beta2, time), torch.full_like(time, 0.5))
-        new_params: Params = {}
-        means: Params = {}
-        squares: Params = {}
-        for name, param in params.items():
-            cast, grad = caster(param), grads[name]
-            if weight_decay and decoupled:
-                param = param * cast(1 - rate * hyper["weight_decay"])
-            elif weight_decay:
-                grad = torch.addcmul(grad, param, cast(hyper["weight_decay"]))
-            mean = torch.lerp(state.exp_avg[name], grad, cast(1 - beta1))
-            square = torch.addcmul(
-                state.exp_avg_sq[name] * cast(beta2), grad * cast(1 - beta2), grad
-            )
-            denominator = square.sqrt() / cast(correction) + cast(hyper["eps"])
-            new_params[name] = torch.addcdiv(param, mean * cast(minus_step), denominator)
-            means[name], squares[name] = mean, square
-        return new_params, AdamState(count, hyper, means, squares)
+        return {
+            "rest1": 1 - beta1,
+            "rest2": 1 - beta2,
+            "minus_step": -(rate / (1 - torch.pow(beta1, time))),
+            # Not sqrt: torch takes the root as Python's `** 0.5`, and the two round differently.
+            "correction": torch.pow(1 - torch.pow(beta2, time), torch.full_like(time, 0.5)),
+            "shrink": 1 - rate * hyper["weight_decay"],
+        }
 
-    return Rule(init, update, report_lr)
+    def leaf(grad: Tensor, param: Tensor, m: Moments, h: Scalars) -> tuple[Tensor, Moments]:
+        if weight_decay and decoupled:
+            param = param * h["shrink"]
+        mean = torch.lerp(m["exp_avg"], grad, h["rest1"])
+        square = torch.addcmul(m["exp_avg_sq"] * h["beta2"], grad * h["rest2"], grad)
+        after, under = {"exp_avg": mean, "exp_avg_sq": square}, square
+        if amsgrad:
+            under = after["max_exp_avg_sq"] = torch.maximum(m["max_exp_avg_sq"], square)
+        denominator = under.sqrt() / h["correction"] + h["eps"]
+        return torch.addcdiv(param, mean * h["minus_step"], denominator), after
+
+    return leafwise(
+        lr,
+        leaf,
+        hyper={"beta1": betas[0], "beta2": betas[1], "eps": eps, "weight_decay": weight_decay},
+        moments={"exp_avg": 0.0, "exp_avg_sq": 0.0} | ({"max_exp_avg_sq": 0.0} if amsgrad else {}),
+        prepare=prepare,
+        maximize=maximize,
+        l2=0.0 if decoupled else weight_decay,
+    )

@@ -58,3 +58,11 @@ def not_negative(**values: float) -> None:
             raise OptimError(
                 f"{name} is not negative", got=f"{name}={value}", do="give 0 or a positive number"
             )
+
+
+def betas_in_range(betas: tuple[float, float]) -> None:
+    """Refuse fractions of running means outside [0, 1)."""
+    if not all(0.0 <= beta < 1.0 for beta in betas):
+        raise OptimError(
+            "each beta lies in [0, 1)", got=f"betas={betas}", do="give e.g. 0.9, 0.999"
+        )

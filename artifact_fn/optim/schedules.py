@@ -61,6 +61,93 @@ def cosine(value: float, *, steps: int, final: float = 0.0) -> Schedule:
     return schedule
 
 
+def multistep(value: float, *, milestones: tuple[int, ...], gamma: float = 0.1) -> Schedule:
+    """`value` times gamma for every milestone reached, as torch's MultiStepLR.
+
+    Example:
+        >>> [multistep(1.0, milestones=(1, 3), gamma=0.5)(torch.tensor(i)).item() for i in range(4)]
+        [1.0, 0.5, 0.5, 0.25]
+    """
+    _rate(value)
+    for milestone in milestones:
+        _steps("a milestone", milestone)
+
+    def schedule(step: Tensor) -> Tensor:
+        reached = torch.zeros((), dtype=torch.float64, device=step.device)
+        for milestone in milestones:
+            reached = reached + (step >= milestone)
+        return value * torch.pow(torch.full_like(reached, gamma), reached)
+
+    return schedule
+
+
+def exponential(value: float, *, gamma: float) -> Schedule:
+    """`value * gamma ** step`, as torch's ExponentialLR.
+
+    Example:
+        >>> [exponential(1.0, gamma=0.5)(torch.tensor(i)).item() for i in range(3)]
+        [1.0, 0.5, 0.25]
+    """
+    return step(value, every=1, gamma=gamma)
+
+
+def polynomial(value: float, *, steps: int, power: float = 1.0) -> Schedule:
+    """`value * (1 - step / steps) ** power`, then 0, as torch's PolynomialLR.
+
+    Example:
+        >>> [polynomial(1.0, steps=2, power=2)(torch.tensor(i)).item() for i in range(4)]
+        [1.0, 0.25, 0.0, 0.0]
+    """
+    _rate(value)
+    _steps("steps", steps)
+
+    def schedule(step: Tensor) -> Tensor:
+        left = 1.0 - step.to(torch.float64).clamp(max=steps) / steps
+        return value * torch.pow(left, torch.full_like(left, power))
+
+    return schedule
+
+
+def linear(value: float, *, final: float, steps: int) -> Schedule:
+    """A line from `value` at step 0 to `final` at `steps` and after, as torch's LinearLR.
+
+    Example:
+        >>> [linear(1.0, final=0.5, steps=2)(torch.tensor(i)).item() for i in range(4)]
+        [1.0, 0.75, 0.5, 0.5]
+    """
+    _rate(value)
+    _rate(final)
+    _steps("steps", steps)
+    return lambda step: value + (final - value) * step.to(torch.float64).clamp(max=steps) / steps
+
+
+def warm_restarts(value: float, *, steps: int, final: float = 0.0) -> Schedule:
+    """Half a cosine from `value` towards `final`, again every `steps` (SGDR, ICLR 2017).
+
+    As torch's CosineAnnealingWarmRestarts with `T_mult=1`.
+
+    Example:
+        >>> [round(warm_restarts(1.0, steps=2)(torch.tensor(i)).item(), 4) for i in range(4)]
+        [1.0, 0.5, 1.0, 0.5]
+    """
+    once = cosine(value, steps=steps, final=final)
+    return lambda step: once(step % steps)
+
+
+def join(first: Schedule, *, at: int, then: Schedule) -> Schedule:
+    """One schedule before step `at`, another from there, which begins at its own step 0.
+
+    As torch's SequentialLR; joins of joins make longer rows.
+
+    Example:
+        >>> rates = join(constant(1.0), at=2, then=linear(0.5, final=0.0, steps=2))
+        >>> [rates(torch.tensor(i)).item() for i in range(5)]
+        [1.0, 1.0, 0.5, 0.25, 0.0]
+    """
+    _steps("at", at)
+    return lambda step: torch.where(step < at, first(step), then((step - at).clamp(min=0)))
+
+
 def warmup(after: float | Schedule, *, steps: int, start: float = 0.0) -> Schedule:
     """Linear from `start` times the first value of `after`, over `steps`; then `after` itself.
 

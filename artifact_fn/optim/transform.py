@@ -47,11 +47,14 @@ class Rule:
         init: Parameters to state, a pytree of tensors.
         update: (grads, state, params) to (params, state).
         report: State to the scalars worth telling every step.
+        elementwise: Whether an element's update depends on no other element, nor on the
+            parameter's shape: then parameters may be stored as one flat vector.
     """
 
     init: Callable[[Params], Any]
     update: Callable[[Grads, Any, Params], tuple[Params, Any]]
     report: Callable[[Any], Report] = _no_report
+    elementwise: bool = False
 
 
 Optimizer = Rule

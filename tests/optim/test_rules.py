@@ -10,7 +10,21 @@ from torch import Tensor
 
 from artifact_fn import random, tree
 from artifact_fn.errors import OptimError
-from artifact_fn.optim import Rule, adam, adamw, cosine, sgd
+from artifact_fn.optim import (
+    Rule,
+    adadelta,
+    adagrad,
+    adam,
+    adamax,
+    adamw,
+    asgd,
+    cosine,
+    nadam,
+    radam,
+    rmsprop,
+    rprop,
+    sgd,
+)
 
 Options = dict[str, Any]
 
@@ -23,7 +37,7 @@ class Case:
         rule: Ours.
         oracle: Theirs.
         options: Keyword arguments both take.
-        state: Field of our state to the key of theirs.
+        state: Moment of our state to the key of theirs.
     """
 
     rule: Callable[..., Rule]
@@ -37,10 +51,14 @@ TABLE: list[tuple[Any, Any, dict[str, str], list[Options]]] = [
     (
         sgd,
         torch.optim.SGD,
-        {"momentum": "momentum_buffer"},
+        {},
+        [{"lr": 0.1}, {"lr": 0.1, "weight_decay": 0.01, "maximize": True}],
+    ),
+    (
+        sgd,
+        torch.optim.SGD,
+        {"momentum_buffer": "momentum_buffer"},
         [
-            {"lr": 0.1},
-            {"lr": 0.1, "weight_decay": 0.01},
             {"lr": 0.05, "momentum": 0.9},
             {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
             {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1},
@@ -53,10 +71,92 @@ TABLE: list[tuple[Any, Any, dict[str, str], list[Options]]] = [
         [{}, {"lr": 3e-3, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.05}],
     ),
     (
+        adam,
+        torch.optim.Adam,
+        MOMENTS | {"max_exp_avg_sq": "max_exp_avg_sq"},
+        [{"amsgrad": True, "weight_decay": 0.1, "maximize": True}],
+    ),
+    (
+        adamw,
+        torch.optim.AdamW,
+        MOMENTS | {"max_exp_avg_sq": "max_exp_avg_sq"},
+        [{"amsgrad": True, "maximize": True}],
+    ),
+    (
+        asgd,
+        torch.optim.ASGD,
+        {"ax": "ax"},
+        [
+            {},
+            {"lr": 0.1, "lambd": 0.02, "alpha": 0.6, "t0": 5, "weight_decay": 0.1},
+            {"t0": 0.0, "maximize": True},
+        ],
+    ),
+    (
+        rprop,
+        torch.optim.Rprop,
+        {"prev": "prev", "step_size": "step_size"},
+        [{}, {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (1e-3, 1.0), "maximize": True}],
+    ),
+    (
         adamw,
         torch.optim.AdamW,
         MOMENTS,
         [{}, {"lr": 3e-3, "betas": (0.5, 0.9), "eps": 1e-5, "weight_decay": 0.0}],
+    ),
+    (
+        adagrad,
+        torch.optim.Adagrad,
+        {"sum": "sum"},
+        [
+            {},
+            {"lr": 0.05, "lr_decay": 0.1, "weight_decay": 0.1, "maximize": True},
+            {"initial_accumulator_value": 0.3, "eps": 1e-3},
+        ],
+    ),
+    (
+        adadelta,
+        torch.optim.Adadelta,
+        {"square_avg": "square_avg", "acc_delta": "acc_delta"},
+        [{}, {"lr": 0.3, "rho": 0.7, "eps": 1e-4, "weight_decay": 0.1, "maximize": True}],
+    ),
+    (
+        rmsprop,
+        torch.optim.RMSprop,
+        {"square_avg": "square_avg"},
+        [{}, {"lr": 3e-3, "alpha": 0.8, "eps": 1e-5, "weight_decay": 0.1, "maximize": True}],
+    ),
+    (
+        rmsprop,
+        torch.optim.RMSprop,
+        {"square_avg": "square_avg", "grad_avg": "grad_avg", "momentum_buffer": "momentum_buffer"},
+        [{"centered": True, "momentum": 0.9, "eps": 0.1}],
+    ),
+    (
+        adamax,
+        torch.optim.Adamax,
+        {"exp_avg": "exp_avg", "exp_inf": "exp_inf"},
+        [{}, {"betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1, "maximize": True}],
+    ),
+    (
+        nadam,
+        torch.optim.NAdam,
+        MOMENTS,
+        [
+            {},
+            {"betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1, "maximize": True},
+            {"momentum_decay": 0.02, "weight_decay": 0.1, "decoupled_weight_decay": True},
+        ],
+    ),
+    (
+        radam,
+        torch.optim.RAdam,
+        MOMENTS,
+        [
+            {},
+            {"betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1, "maximize": True},
+            {"weight_decay": 0.1, "decoupled_weight_decay": True},
+        ],
     ),
 ]
 CASES = {
@@ -101,8 +201,39 @@ def test_bit_equal_to_torch_optim(case: Case, dtype: torch.dtype) -> None:
         params, state = rule.update(grads, state, params)
         assert tree.identical(params, {n: p.detach() for n, p in theirs.items()}), f"step {step}"
     for field, key in case.state.items():
-        for name, ours in getattr(state, field).items():
+        for name, ours in state.moments[field].items():
             assert tree.identical(ours, oracle.state[theirs[name]][key]), (field, name)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_complex_parameters_are_pairs_of_real_ones(case: Case) -> None:
+    rule = case.rule(**case.options)
+    params = {"w": torch.view_as_complex(parameters(torch.float64)["matrix"][:, :2].contiguous())}
+    theirs = torch.nn.Parameter(params["w"].clone())
+    oracle, state = case.oracle([theirs], foreach=False, **case.options), rule.init(params)
+    for step in range(20):
+        grads = {"w": params["w"] * (step % 3 - 0.9) + 0.1j}
+        theirs.grad = grads["w"].clone()
+        oracle.step()
+        params, state = rule.update(grads, state, params)
+        # To rounding only: torch's complex multiply-add, in decay and momentum, rounds otherwise.
+        torch.testing.assert_close(params["w"], theirs.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_elementwise_rules_move_a_flat_vector_alike(case: Case) -> None:
+    def flat(leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"": torch.cat([leaf.reshape(-1) for leaf in leaves.values()])}
+
+    rule, params = case.rule(**case.options), parameters(torch.float32)
+    assert rule.elementwise
+    vector = flat(params)
+    state, flat_state = rule.init(params), rule.init(vector)
+    for step in range(10):
+        grads = gradients(params, step)
+        params, state = rule.update(grads, state, params)
+        vector, flat_state = rule.update(flat(grads), flat_state, vector)
+        torch.testing.assert_close(vector, flat(params), rtol=1e-5, atol=1e-6)
 
 
 def test_a_schedule_is_a_rate_set_before_each_update() -> None:
@@ -157,6 +288,8 @@ def test_a_rule_differentiates_through_its_rate() -> None:
         (lambda: sgd(nesterov=True), r"needs momentum and no dampening; got momentum=0.0"),
         (lambda: adam(betas=(0.9, 1.0)), r"each beta lies in \[0, 1\); got betas=\(0.9, 1.0\)"),
         (lambda: adamw(eps=-1e-8), r"eps is not negative; got eps=-1e-08"),
+        (lambda: adadelta(rho=1.5), r"rho lies in \[0, 1\]; got rho=1.5; give e.g. 0.9"),
+        (lambda: rprop(etas=(1.2, 0.5)), r"etas lie on both sides of 1; got etas=\(1.2, 0.5\)"),
         (lambda: adamw(weight_decay=float("nan")), r"weight_decay is not negative; got .*nan"),
     ],
 )

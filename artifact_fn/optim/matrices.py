@@ -1,0 +1,108 @@
+"""Muon: a rule for matrices, whose steps are nearly orthogonal."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from artifact_fn.errors import OptimError
+from artifact_fn.optim.leafwise import RuleState
+from artifact_fn.optim.scalars import (
+    caster,
+    count_of,
+    not_negative,
+    report_lr,
+    scalars,
+    scheduled,
+    zeros,
+)
+from artifact_fn.optim.schedules import Schedule, schedule_of
+from artifact_fn.optim.transform import Grads, Params, Rule
+
+
+def muon(
+    lr: float | Schedule = 1e-3,
+    *,
+    weight_decay: float = 0.1,
+    momentum: float = 0.95,
+    nesterov: bool = True,
+    ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+    eps: float = 1e-7,
+    ns_steps: int = 5,
+) -> Rule:
+    """Muon (Jordan et al., 2024), as `torch.optim.Muon` with its default rate adjustment.
+
+        b = momentum * b + (1 - momentum) * g
+        o = orthogonal(g + momentum * (b - g) if nesterov else b), by Newton and Schulz in bfloat16
+        p = p * (1 - lr * weight_decay) - lr * sqrt(max(1, rows / columns)) * o
+
+    Only matrices: give it those by `by_path` or `masked`, and the rest to `adamw`.
+
+    Args:
+        lr: Learning rate, at least 0, or a schedule of it.
+        weight_decay: Decoupled, at least 0.
+        momentum: At least 0.
+        nesterov: Whether to look ahead.
+        ns_coefficients: Of the quintic polynomial that is iterated.
+        eps: Least norm to divide by.
+        ns_steps: How often it is iterated, below 100.
+
+    Raises:
+        OptimError: an argument is out of range; at `init`, a parameter is not a matrix.
+
+    Example:
+        >>> rule = muon(0.1, weight_decay=0.0)
+        >>> params = {"w": torch.zeros(2, 2)}
+        >>> rule.update({"w": torch.eye(2)}, rule.init(params), params)[0]["w"].diag().sign()
+        tensor([-1., -1.])
+    """
+    schedule = schedule_of(lr)
+    not_negative(weight_decay=weight_decay, momentum=momentum)
+    if not 0 <= ns_steps < 100:
+        raise OptimError("ns_steps is below 100", got=f"ns_steps={ns_steps}", do="give e.g. 5")
+
+    def init(params: Params) -> RuleState:
+        for name, param in params.items():
+            if param.ndim != 2:
+                raise OptimError(
+                    "muon moves matrices",
+                    got=f"{name} of shape {list(param.shape)}",
+                    do="give it the matrices by by_path or masked, and the rest to adamw",
+                )
+        count = count_of(params)
+        hyper = scalars(schedule, count, weight_decay=weight_decay, momentum=momentum)
+        return RuleState(count, hyper, {"momentum_buffer": zeros(params)})
+
+    def update(grads: Grads, state: RuleState, params: Params) -> tuple[Params, RuleState]:
+        hyper = scheduled(state.hyper, lr, schedule, state.count)
+        new_params: Params = {}
+        buffers: Params = {}
+        for name, param in params.items():
+            cast, grad = caster(param), grads[name]
+            kept = cast(hyper["momentum"])
+            buffer = torch.lerp(
+                state.moments["momentum_buffer"][name], grad, cast(1 - hyper["momentum"])
+            )
+            ahead = torch.lerp(grad, buffer, kept) if nesterov else buffer
+            step = _orthogonal(ahead, ns_coefficients, ns_steps, eps).to(param.dtype)
+            rows, columns = param.shape
+            ratio = math.sqrt(max(1, rows / columns))
+            shrunk = param * cast(1 - hyper["lr"] * hyper["weight_decay"])
+            new_params[name] = torch.addcmul(shrunk, step, cast(-(hyper["lr"] * ratio)))
+            buffers[name] = buffer
+        return new_params, RuleState(state.count + 1, hyper, {"momentum_buffer": buffers})
+
+    return Rule(init, update, report_lr)
+
+
+def _orthogonal(
+    matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
+) -> Tensor:
+    a, b, c = coefficients
+    tall = matrix.shape[0] > matrix.shape[1]
+    wide = matrix.bfloat16().T if tall else matrix.bfloat16()
+    wide = wide / wide.norm().clamp(min=eps)
+    for _ in range(steps):
+        gram = wide @ wide.T
+        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+    return wide.T if tall else wide

@@ -4,6 +4,9 @@ Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw: Parallel random number
 3; SC 2011).
 """
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _PARITY = 0x1BD11BDA
@@ -33,3 +36,42 @@ def threefry(key: Tensor, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
         high = high + schedule[(block + 1) % 3]
         low = low + schedule[(block + 2) % 3] + (block + 1)
     return high, low
+
+
+def on_host(key: NDArray[np.uint32], low: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], ...]:
+    """The same words by numpy, for counters whose high word is 0: a third of the time.
+
+    For what is drawn between steps. Not traceable; `tests/test_random.py` holds the two together.
+    """
+    schedule = (key[0], key[1], key[0] ^ key[1] ^ np.uint32(_PARITY))
+    high, low = np.full_like(low, key[0]), low + key[1]
+    turned = np.empty_like(low)
+    for block in range(5):
+        for rotation in _ROTATIONS[block % 2]:
+            high += low
+            np.right_shift(low, np.uint32(32 - rotation), out=turned)
+            low <<= np.uint32(rotation)
+            low |= turned
+            low ^= high
+        high += schedule[(block + 1) % 3]
+        low += schedule[(block + 2) % 3]
+        low += np.uint32(block + 1)
+    return high, low
+
+
+def words(key: Tensor) -> NDArray[np.uint32]:
+    """A key's two words on the host."""
+    return key.detach().cpu().numpy().view(np.uint32)
+
+
+def folded(key: Tensor, data: int) -> Tensor:
+    """`random.fold_in`, on the host."""
+    high, low = on_host(words(key), np.array([data & 0xFFFFFFFF], dtype=np.uint32))
+    return torch.from_numpy(np.concatenate([high, low]).view(np.int32)).to(key.device)
+
+
+def permuted(key: Tensor, n: int) -> Tensor:
+    """`random.permutation`, on the host: int64 [n]."""
+    high, low = on_host(words(key), np.arange(n, dtype=np.uint32))
+    draws = (high.view(np.int32).astype(np.int64) << 32) | low
+    return torch.argsort(torch.from_numpy(draws), stable=True)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from artifact_fn import random
+from artifact_fn import random, threefry
 from artifact_fn.errors import KeyDataError
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "jax_random.json").read_text())
@@ -142,3 +142,12 @@ def test_uniform_numbers_stay_below_their_upper_bound(dtype: Any, low: float, hi
 def test_impossible_draws_are_refused(draw: Any, message: str) -> None:
     with pytest.raises(KeyDataError, match=message):
         draw(random.key(0))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 + 5])
+def test_what_is_drawn_on_the_host_is_the_same(seed: int) -> None:
+    key = random.key(seed)
+    for data in (0, 7, 2**32 - 1):
+        assert torch.equal(threefry.folded(key, data), random.fold_in(key, data))
+    for n in (0, 1, 2, 1000):
+        assert torch.equal(threefry.permuted(key, n), random.permutation(key, n))

@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from artifact_fn import random
+from artifact_fn import threefry
 from artifact_fn.data.table import Table
 from artifact_fn.errors import DataError
 
@@ -57,6 +57,11 @@ class Loader:
         rows = len(self.table)
         return rows // self.batch_size if self.drop_last else -(-rows // self.batch_size)
 
+    @property
+    def columns(self) -> dict[str, Tensor]:
+        """The table's columns, [N, ...] by name."""
+        return self.table.columns
+
     def order(self, key: Tensor | None, epoch: int) -> Tensor:
         """The rows in the order of an epoch: int64 [N].
 
@@ -67,7 +72,7 @@ class Loader:
         rows, device = len(self.table), self.table[self.table.names[0]].device
         if key is None or not self.shuffle:
             return torch.arange(rows, device=device)
-        return random.permutation(random.fold_in(key, epoch), rows).to(device)
+        return threefry.permuted(threefry.folded(key, epoch), rows).to(device)
 
     def batches(
         self, key: Tensor | None, epoch: int, start: int = 0

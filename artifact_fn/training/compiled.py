@@ -1,16 +1,13 @@
-"""Compiled: a step as one graph, by torch.compile; the only module that calls it.
+"""Compiled: a step as compiled programs, of one step a call or of many.
 
-A step is compiled once for each structure, shape and dtype of its arguments, as a flat function
-of their leaves. Leaves that the step hands through unchanged (the key, frozen parameters, the
-whole model when it is evaluated) are not outputs of the graph.
+Called, it is a step like any other. `cuts` drives it by chunks, where that is faster: then many
+steps are one call (see `chunks`), or a call overwrites the state of the one before it, which
+nobody else holds.
 """
 
-import contextlib
-import os
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import attrs
 import torch
@@ -18,17 +15,25 @@ from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import CompileError
-from artifact_fn.training.contracts import Batch, Step
-from artifact_fn.training.preflight import tried
+from artifact_fn.training.chunks import Chunk, checked, chunk
+from artifact_fn.training.contracts import Batch, Columns, Step
+from artifact_fn.training.graph import compilations, default_cache, graph
 from artifact_fn.training.statistics import Metrics
+from artifact_fn.training.traced import entering, traced
+
+__all__ = ["Compiled", "compilations", "compiled", "eager", "like"]
 
 S = TypeVar("S")
-T = TypeVar("T")
 
-# The twenty rounds of Threefry are one long pointwise chain, which inductor would inline into
-# every use: 30 to 100 s of code generation instead of 5, and no faster to run.
-_OPTIONS: dict[str, Any] = {"realize_opcount_threshold": 8}
-_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+STEPS = 128
+"""Steps a call at most, where nobody says otherwise."""
+
+SMALL = 1_000_000
+"""Numbers in what a step changes (parameters, buffers, optimizer) up to which chunks pay.
+
+A turn of a scan copies all of them, in 0.1 to 0.3 ms a million; a call from Python costs about
+as much whatever it does.
+"""
 
 
 @attrs.frozen(eq=False)
@@ -38,11 +43,15 @@ class Compiled(Generic[S]):
     Attributes:
         step: The step as it was given; pure Python, for debugging and for `vmap`.
         cache: Where compiled kernels are kept between processes.
+        chunk: Steps a call at most, or `"auto"`.
+        check: Whether the first chunk is compared with single steps.
     """
 
     step: Step[S]
     cache: Path
-    _programs: dict[Any, Callable[[list[Tensor]], Any]] = attrs.field(factory=dict, repr=False)
+    chunk: int | Literal["auto"] = "auto"
+    check: bool = True
+    _programs: dict[Any, Any] = attrs.field(factory=dict, repr=False)
 
     def __call__(self, state: S, batch: Batch, /) -> tuple[S, Metrics]:
         """One step.
@@ -51,19 +60,58 @@ class Compiled(Generic[S]):
             CompileError: the step cannot be compiled.
             ArtifactFnError: the step breaks its contract (see `preflight.tried`).
         """
-        leaves, spec = tree.flatten((state, batch))
-        # None for what is not a tensor: preflight refuses it by name.
-        kinds = tuple(
-            (x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in leaves
-        )
-        signature = (spec, kinds)
+        signature = ("step", _signature((state, batch)))
         if signature not in self._programs:
-            self._programs[signature] = _program(self.step, state, batch, self.cache)
-        answer: tuple[S, Metrics] = self._programs[signature](leaves)
+            self._programs[signature] = _single(self.step, state, batch, self.cache, donated=False)
+        answer: tuple[S, Metrics] = self._programs[signature](state, batch)
+        return answer
+
+    def steps_a_call(self, state: S) -> int:
+        """How many steps one call takes at most, by the one rule there is.
+
+        As `chunk` says; `"auto"` is 128 for a state of up to a million numbers on the CPU, and 1
+        for any other.
+        """
+        if self.chunk != "auto":
+            return self.chunk
+        leaves = tree.leaves(state)
+        small = sum(leaf.numel() for leaf in leaves) <= SMALL
+        return STEPS if small and all(leaf.device.type == "cpu" for leaf in leaves) else 1
+
+    def many(self, state: S, columns: Columns, rows: Tensor, turns: int) -> tuple[S, Metrics]:
+        """A step for each row of `rows`, in one call.
+
+        Args:
+            state: Before them.
+            columns: A pytree of tensors [N, ...].
+            rows: int64 [steps, batch], the rows of each batch.
+            turns: Steps of the program, at least as many; those beyond `steps` are skipped.
+        """
+        signature = ("many", turns, rows.shape[1], _signature((state, columns)))
+        if signature not in self._programs:
+            program = chunk(self.step, state, columns, rows[:1].expand(turns, -1), self.cache)
+            if self.check:
+                program = checked(program, self.step, state, columns, rows, instead=self)
+            self._programs[signature] = program
+        taken: Chunk = self._programs[signature]
+        return taken(state, columns, rows)
+
+    def owned(self, state: S, batch: Batch) -> tuple[S, Metrics]:
+        """One step that may overwrite the tensors of `state`, which nobody else holds."""
+        signature = ("owned", _signature((state, batch)))
+        if signature not in self._programs:
+            self._programs[signature] = _single(self.step, state, batch, self.cache, donated=True)
+        answer: tuple[S, Metrics] = self._programs[signature](state, batch)
         return answer
 
 
-def compiled(step: Step[S], *, cache: str | Path | None = None) -> Compiled[S]:
+def compiled(
+    step: Step[S],
+    *,
+    cache: str | Path | None = None,
+    chunk: int | Literal["auto"] = "auto",
+    check: bool = True,
+) -> Compiled[S]:
     """A step as one graph: forward, gradient, optimizer and metrics, without a graph break.
 
     Compiling takes seconds, once for each batch shape, at the first call with it; its kernels
@@ -75,18 +123,34 @@ def compiled(step: Step[S], *, cache: str | Path | None = None) -> Compiled[S]:
             state, as a tensor.
         cache: Directory of compiled kernels. By default $TORCHINDUCTOR_CACHE_DIR, or
             `artifact_fn/` in the user's cache directory.
+        chunk: How many steps one call takes at most when `epochs` drives it: a number, or
+            `"auto"` for the rule of `Compiled.steps_a_call`. More than one needs a source that
+            batches can be gathered from (`Gathered`, such as `Loader`).
+        check: Whether the first chunk is compared with single steps, and given up with a warning
+            where they differ.
+
+    Raises:
+        CompileError: `chunk` is below 1.
 
     Example:
         >>> step = compiled(lambda state, batch: (state, {}))
         >>> type(step).__name__
         'Compiled'
     """
-    return Compiled(step, _default_cache() if cache is None else Path(cache))
+    if chunk != "auto" and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
+        raise CompileError(
+            "a call takes at least 1 step",
+            got=f"chunk={chunk!r}",
+            do="give a number of steps, or 'auto'",
+        )
+    return Compiled(step, default_cache() if cache is None else Path(cache), chunk, check)
 
 
 def like(model: Step[Any], step: Step[S]) -> Step[S]:
     """`step` compiled, if and as `model` is; else `step` itself."""
-    return Compiled(step, model.cache) if isinstance(model, Compiled) else step
+    if not isinstance(model, Compiled):
+        return step
+    return Compiled(step, model.cache, model.chunk, model.check)
 
 
 def eager(step: Step[S]) -> Step[S]:
@@ -94,124 +158,51 @@ def eager(step: Step[S]) -> Step[S]:
     return step.step if isinstance(step, Compiled) else step
 
 
-def compilations() -> int:
-    """Graphs compiled by this process so far, by torch's own count."""
-    from torch._dynamo.utils import counters  # not at the top: it takes a second to import
-
-    return int(counters["stats"]["unique_graphs"])
-
-
-def _default_cache() -> Path:
-    if _CACHE in os.environ:
-        return Path(os.environ[_CACHE])
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "artifact_fn" / f"torch-{torch.__version__}"
+def _signature(given: Any) -> Any:
+    leaves, spec = tree.flatten(given)
+    # None for what is not a tensor: preflight refuses it by name.
+    return spec, tuple(
+        (x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in leaves
+    )
 
 
-def _program(
-    step: Step[S], state: S, batch: Batch, cache: Path
-) -> Callable[[list[Tensor]], tuple[S, Metrics]]:
-    """A step compiled for arguments like these, from their leaves to its answer."""
-    leaves, spec = tree.flatten((state, batch))
-    # Each leaf by itself, even where a state holds one tensor twice: which of them an answer
-    # hands through is told by identity.
-    given = [leaf.view_as(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-    answer, answer_spec = tree.flatten(tried(step, *tree.unflatten(given, spec)))
-    where = {id(leaf): i for i, leaf in enumerate(given)}
-    handed_through = {i: where[id(leaf)] for i, leaf in enumerate(answer) if id(leaf) in where}
-    size = len(answer)
-    made = tuple(i for i in range(size) if i not in handed_through)
-    # Scalars go in as [1]: of a 0-d CPU tensor torch thinks that it may be a Python number, and
-    # traces and compiles everything a second time when it finds that it is not.
-    shapes = tuple(tuple(leaf.shape) for leaf in given)
-    del answer, given, leaves  # a program outlives its first arguments, and must not keep them
-    scalars = tuple(i for i, shape in enumerate(shapes) if shape == ())
+def _single(
+    step: Step[S], state: S, batch: Batch, cache: Path, *, donated: bool
+) -> Callable[[S, Batch], tuple[S, Metrics]]:
+    """A step compiled for arguments like these.
+
+    Args:
+        step: Pure.
+        state: Like the one it will be called with.
+        batch: Like the ones it will be called with.
+        cache: Where compiled kernels are kept.
+        donated: Whether the new state is written into the tensors of the old one.
+    """
+    once = traced(step, state, batch)
+    held = len(once.order)
+    made = tuple(i for i, source in enumerate(once.source) if source is None)
+    # Where a new leaf may be written: the old leaf whose place it takes.
+    home = {once.order[i]: i for i in once.changing} if donated else {}
+    returned = tuple(i for i in made if i not in home)
 
     def flat(*leaves: Tensor) -> tuple[Tensor, ...]:
-        shaped = [leaf.reshape(shape) for leaf, shape in zip(leaves, shapes, strict=True)]
-        results = tree.leaves(step(*tree.unflatten(shaped, spec)))
-        return tuple(results[i] for i in made)
+        answer = once(leaves)
+        for new, old in home.items():
+            leaves[old].copy_(answer[new].reshape(leaves[old].shape))
+        return tuple(answer[i] for i in returned)
 
-    graph = torch.compile(_of_its_own(flat), fullgraph=True, dynamic=False, options=_OPTIONS)
-    first = True
+    device = tree.leaves(state)[0].device if held else torch.device("cpu")
+    program = graph(flat, cache, device)
 
-    def program(leaves: list[Tensor]) -> tuple[S, Metrics]:
-        nonlocal first
-        entering = [leaf.contiguous() for leaf in leaves]  # strides would be shapes of their own
-        # Whether a caller records gradients must not decide which program runs.
-        with torch.no_grad(), _compiling(cache) if first else contextlib.nullcontext():
-            for i in scalars:
-                entering[i] = entering[i].reshape(1)
-            results = graph(*entering)
-        first = False
-        whole: list[Any] = [None] * size
-        for i, result in zip(made, results, strict=True):
-            whole[i] = result
-        for i, source in handed_through.items():
-            whole[i] = leaves[source]
-        rebuilt: tuple[S, Metrics] = tree.unflatten(whole, answer_spec)
-        return rebuilt
+    def called(state: S, batch: Batch) -> tuple[S, Metrics]:
+        given = tree.leaves((state, batch))
+        found = program(*(entering(leaf) for leaf in given))
+        whole = [given[0] if source is None else given[source] for source in once.source]
+        for i, leaf in zip(returned, found, strict=True):
+            whole[i] = leaf
+        for new, old in home.items():
+            whole[new] = given[old]
+        answer: tuple[S, Metrics] = tree.unflatten(whole, once.answer)
+        return answer
 
-    return program
-
-
-def _of_its_own(function: T) -> T:
-    """The same function with a code object of its own.
-
-    torch keeps compiled programs by code object and gives up after eight; closures made by one
-    `def` share theirs, so the ninth step of a process would be refused.
-    """
-    assert isinstance(function, types.FunctionType)
-    copy = types.FunctionType(
-        function.__code__.replace(),
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    return copy  # type: ignore[return-value]
-
-
-@contextlib.contextmanager
-def _compiling(cache: Path) -> Iterator[None]:
-    """Point inductor at a cache directory for a while, and say clearly what went wrong."""
-    before = os.environ.get(_CACHE)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        os.environ[_CACHE] = str(cache)
-        yield
-    except Exception as cause:
-        raise _explained(cause, cache) from cause
-    finally:
-        if before is None:
-            os.environ.pop(_CACHE, None)
-        else:
-            os.environ[_CACHE] = before
-
-
-def _explained(cause: Exception, cache: Path) -> CompileError:
-    kinds = {kind.__name__ for kind in type(cause).__mro__}
-    got = f"{type(cause).__name__}: {' '.join(str(cause).split(chr(10) * 2)[0].split())}"
-    if "InvalidCxxCompiler" in str(cause):
-        return CompileError(
-            "compiling needs a C++ compiler",
-            got="none that works",
-            do="install g++ or clang, or set CXX; until then train with the step uncompiled",
-        )
-    if isinstance(cause, OSError):
-        return CompileError(
-            "compiled kernels could not be kept",
-            got=got,
-            do=f"make {cache} writable, or pass another directory: compiled(step, cache=...)",
-        )
-    if "Unsupported" in kinds or "UserError" in kinds:
-        return CompileError(
-            "the step is not one graph",
-            got=str(cause).strip(),
-            do="mend the line named above; the step runs uncompiled meanwhile",
-        )
-    return CompileError(
-        "the step could not be compiled",
-        got=got,
-        do=f"delete {cache}, where a damaged file may lie, and try again; else train uncompiled",
-    )
+    return called

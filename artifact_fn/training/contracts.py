@@ -24,6 +24,9 @@ Buffers = dict[str, Tensor]
 Batch = Mapping[str, Any]
 """A pytree of tensors with the rows in the first dimension, usually a dict of columns."""
 
+Columns = Mapping[str, Any]
+"""A pytree of tensors as long as each other, whose rows batches are gathered from."""
+
 S = TypeVar("S")
 
 
@@ -130,4 +133,28 @@ class Source(Protocol):
 
     def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from batch `start` on; without a key, in the rows' own order."""
+        ...
+
+
+@runtime_checkable
+class Gathered(Source, Protocol):
+    """A source whose batches are rows of a table in memory, so that a program can gather them.
+
+    Attributes:
+        columns: A pytree of tensors [N, ...].
+        batch_size: Rows a batch; only the last one may be shorter.
+    """
+
+    @property
+    def columns(self) -> Columns:
+        """A pytree of tensors [N, ...]."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Rows a batch; only the last one may be shorter."""
+        ...
+
+    def order(self, key: Tensor | None, epoch: int) -> Tensor:
+        """The rows in the order of an epoch, int64 [N]; batch i is the i-th slice of it."""
         ...

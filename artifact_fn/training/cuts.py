@@ -1,19 +1,30 @@
 """Cuts: one epoch, unfolded from a step at a fixed grid of batches."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from artifact_fn import random
+from artifact_fn import threefry, tree
 from artifact_fn.errors import DataError
-from artifact_fn.training.contracts import Source, Step
+from artifact_fn.training.chunks import gathered
+from artifact_fn.training.compiled import Compiled
+from artifact_fn.training.contracts import Batch, Gathered, Source, Step
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, merge
 from artifact_fn.training.step import ORDER
 
 CHUNK = 128
-"""Steps between two cuts, where nobody says otherwise."""
+"""Steps between two cuts at most, where nobody says otherwise."""
+
+_CALL = 4
+"""What a call costs besides its turns, in turns of a small model."""
+
+Advanced = tuple[TrainState, int, list[Metrics]]
+Advance = Callable[[TrainState, int, int], Advanced]
+"""(state, first batch, batch to stop before) to the state, the batch reached and the metrics."""
 
 
 class Cut(NamedTuple):
@@ -37,7 +48,8 @@ def cuts(
     *,
     epoch: int = 1,
     start: int = 0,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
+    shuffled: bool = True,
 ) -> Iterator[Cut]:
     """The cuts of one epoch: after every `chunk` batches, and after the last one.
 
@@ -46,32 +58,31 @@ def cuts(
     it would have.
 
     Args:
-        step: Called once a batch.
+        step: Called once a batch; a `compiled` one may take many batches in one call.
         state: At batch `start` of the epoch.
         source: Of the batches.
         epoch: Its index, from 1.
-        start: Batches already done, a multiple of `chunk`.
-        chunk: Steps between two cuts, at least 1.
+        start: Batches already done, as a cut has told.
+        chunk: Steps between two cuts, at least 1; None for the fewest equal parts of at most 128.
+        shuffled: Whether the source is read in the epoch's order, or in its rows' own.
 
     Raises:
         DataError: `chunk` is below 1, `start` is not on the grid, or there are no batches.
     """
-    check_grid(chunk, start)
-    key = random.fold_in(state.key, ORDER)
-    since: list[Metrics] = []
+    size = grid(source, chunk, start)
+    key = threefry.folded(state.key, ORDER) if shuffled else None
+    advance = _advance(step, state, source, key, epoch, start, size)
     cursor = start
-    for batch in source.batches(key, epoch, start):
-        # Gradients are taken inside the step; recording another around it would keep every
-        # batch alive. Not around the loop: a generator would leave the mode set between yields.
+    # Gradients are taken inside the step; recording another around it would keep every batch
+    # alive. Set anew at each turn: a generator would leave the mode set between yields.
+    while True:
         with torch.no_grad():
-            state, metrics = step(state, batch)
-        since.append(metrics)
-        cursor += 1
-        if cursor % chunk == 0:
-            yield Cut(cursor, state, merge(since))
-            since = []
-    if since:
-        yield Cut(cursor, state, merge(since))
+            state, reached, found = advance(state, cursor, cursor + size)
+            metrics = merge(found) if found else {}
+        if reached == cursor:
+            break
+        cursor = reached
+        yield Cut(cursor, state, metrics)
     if cursor == 0:
         raise DataError(
             f"epoch {epoch} has no batches",
@@ -80,15 +91,94 @@ def cuts(
         )
 
 
-def check_grid(chunk: int, start: int = 0) -> None:
-    """Refuse a grid that cannot be, or a place that is not on it.
+def grid(source: Source, chunk: int | None, start: int = 0) -> int:
+    """Steps between two cuts.
 
     Raises:
-        DataError: `chunk` is below 1 or `start` is not one of its multiples.
+        DataError: `chunk` is below 1 or `start` is not at a cut.
     """
-    if not isinstance(chunk, int) or chunk < 1 or start % chunk:
+    steps = source.steps
+    size = chunk
+    if size is None:
+        size = -(-steps // -(-steps // CHUNK)) if steps else CHUNK
+    if not isinstance(size, int) or size < 1 or (start % size and start != steps):
         raise DataError(
             "an epoch is cut every so many batches and taken up at a cut",
             got=f"chunk={chunk}, start={start}",
             do="give chunk of at least 1, and a cursor that a run with the same chunk has yielded",
         )
+    return size
+
+
+def _turns(whole: int, size: int, most: int) -> int:
+    """How many steps a call shall take, so that parts of an epoch waste few turns.
+
+    Args:
+        whole: Batches of an epoch, without a short last one.
+        size: Steps between two cuts.
+        most: Steps a call at most.
+    """
+    parts = [size] * (whole // size) + [whole % size]
+
+    def cost(turns: int) -> int:
+        return sum(-(-part // turns) * (turns + _CALL) for part in parts)
+
+    return min(range(1, max(1, min(size, whole, most)) + 1), key=cost)
+
+
+def _advance(
+    step: Step[TrainState],
+    state: TrainState,
+    source: Source,
+    key: Tensor | None,
+    epoch: int,
+    start: int,
+    size: int,
+) -> Advance:
+    """How an epoch gets from one cut to the next."""
+    if isinstance(step, Compiled) and isinstance(source, Gathered):
+        rows = len(next(iter(tree.leaves(source.columns))))
+        whole = min(rows // source.batch_size, source.steps or 0)
+        turns = _turns(whole, size, step.steps_a_call(state))
+        if turns > 1:
+            return _by_chunks(step, source, source.order(key, epoch), whole, turns)
+    return _by_batches(step, source.batches(key, epoch, start))
+
+
+def _by_batches(step: Step[TrainState], batches: Iterator[Batch]) -> Advance:
+    def advance(state: TrainState, first: int, stop: int) -> Advanced:
+        found: list[Metrics] = []
+        take = step
+        for batch in itertools.islice(batches, stop - first):
+            if isinstance(step, Compiled) and not found:
+                # From here to the cut nobody else holds the state, and a step may write into it.
+                state, take = tree.map(torch.clone, state), step.owned
+            state, metrics = take(state, batch)
+            found.append(metrics)
+        return state, first + len(found), found
+
+    return advance
+
+
+def _by_chunks(
+    step: Compiled[TrainState], source: Gathered, order: Tensor, whole: int, turns: int
+) -> Advance:
+    """As `_by_batches`, in calls of as many steps as `turns`; a short last batch by itself."""
+    size, columns = source.batch_size, source.columns
+
+    def advance(state: TrainState, first: int, stop: int) -> Advanced:
+        found = []
+        at, stop = first, min(stop, source.steps or whole)
+        while at < stop:
+            if at < whole:
+                done = min(turns, whole - at, stop - at)
+                rows = order[at * size : (at + done) * size].reshape(done, size)
+                state, metrics = step.many(state, columns, rows, turns)
+            else:
+                done = 1
+                state, metrics = step(state, gathered(columns, order[at * size :]))
+            found.append(metrics)
+            at += done
+        return state, at, found
+
+    return advance

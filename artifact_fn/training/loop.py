@@ -15,7 +15,7 @@ from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
 from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Source, Step
-from artifact_fn.training.cuts import CHUNK, check_grid, cuts
+from artifact_fn.training.cuts import cuts, grid
 from artifact_fn.training.preflight import check_finite, first_batch, tried
 from artifact_fn.training.routines import Prepared, Routine, prefixed
 from artifact_fn.training.state import TrainState
@@ -70,7 +70,7 @@ def epochs(
     *,
     routines: Sequence[Routine] = (),
     completed: int = 0,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     clock: Callable[[], float] | None = None,
 ) -> Stream:
     """The stream of epochs that a step makes of a state and a source.
@@ -84,7 +84,8 @@ def epochs(
         source: Of the training batches.
         routines: What is computed at an epoch's end, in this order.
         completed: Epochs already behind `state`.
-        chunk: Steps between two cuts of an epoch.
+        chunk: Steps between two cuts of an epoch; None for the fewest equal parts of at most
+            128, which wastes no turn of a compiled chunk.
         clock: Seconds, e.g. `time.perf_counter`; without one, no fold can read the time.
 
     Raises:
@@ -92,7 +93,6 @@ def epochs(
             score.
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
     """
-    check_grid(chunk)
     for routine in routines:
         if not isinstance(routine, Routine):
             raise DataError(
@@ -100,7 +100,9 @@ def epochs(
                 got=type(routine).__name__,
                 do="pass routines=[evaluation('val', objective, val)]",
             )
-    _, metrics = tried(eager(step), state, first_batch(source))
+    first = first_batch(source)
+    grid(source, chunk)
+    _, metrics = tried(eager(step), state, first)
     check_finite(metrics)
     prepared = [
         (routine.due, routine.prepare(lambda other: like(step, other), state))

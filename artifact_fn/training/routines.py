@@ -1,14 +1,13 @@
 """Routines: what is computed at the end of an epoch, when it is due."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from torch import Tensor
 
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
-from artifact_fn.training.contracts import Batch, Objective, Source, Step
+from artifact_fn.training.contracts import Objective, Source, Step
 from artifact_fn.training.cuts import cuts
 from artifact_fn.training.preflight import first_batch, tried
 from artifact_fn.training.state import TrainState
@@ -106,18 +105,5 @@ def prefixed(split: str, scores: Mapping[str, float], artifacts: Mapping[str, An
 
 
 def _swept(step: Step[TrainState], state: TrainState, source: Source) -> Results:
-    return answers(merge([metrics for _, _, metrics in cuts(step, state, _InOrder(source))]))
-
-
-@attrs.frozen(eq=False)
-class _InOrder:
-    """A source that is always read in the rows' own order."""
-
-    source: Source
-
-    @property
-    def steps(self) -> int | None:
-        return self.source.steps
-
-    def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[Batch]:
-        return self.source.batches(None, epoch, start)
+    parts = [cut.metrics for cut in cuts(step, state, source, shuffled=False)]
+    return answers(merge(parts))

@@ -5,6 +5,7 @@ merge over the steps of an epoch in any grouping, so the mean over a short last 
 construction; their answers leave the device once, at the epoch's end.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -20,6 +21,11 @@ _JOINS: dict[Join, Callable[[Tensor], Tensor]] = {
     "sum": lambda stacked: stacked.sum(0),
     "min": lambda stacked: stacked.amin(0),
     "max": lambda stacked: stacked.amax(0),
+}
+_PAIRS: dict[Join, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": torch.add,
+    "min": torch.minimum,
+    "max": torch.maximum,
 }
 
 
@@ -149,6 +155,36 @@ def merge(parts: Sequence[Metrics]) -> Metrics:
         )
         for name, statistic in parts[0].items()
     }
+
+
+def joins(metrics: Metrics) -> list[Join]:
+    """How each leaf of metrics is joined, in the order of `tree.leaves`."""
+    return [
+        statistic.joins[field]
+        for statistic in metrics.values()
+        for field, part in vars(statistic).items()
+        for _ in tree.leaves(part)
+    ]
+
+
+def joined(join: Join, a: Tensor, b: Tensor) -> Tensor:
+    """Two leaves of the same statistic as one, in the dtype of `a`."""
+    return _PAIRS[join](a, b.to(a.dtype))
+
+
+def neutral(join: Join, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The leaf that changes nothing when one of this shape and dtype is joined to it."""
+    if join == "sum":
+        whole = not dtype.is_floating_point and not dtype.is_complex
+        return torch.zeros(shape, dtype=torch.int64 if whole else dtype, device=device)
+    if dtype == torch.bool:
+        return torch.full(shape, join == "min", dtype=dtype, device=device)
+    if dtype.is_floating_point:
+        return torch.full(
+            shape, math.inf if join == "min" else -math.inf, dtype=dtype, device=device
+        )
+    info = torch.iinfo(dtype)
+    return torch.full(shape, info.max if join == "min" else info.min, dtype=dtype, device=device)
 
 
 def _array(value: Tensor) -> NDArray[Any]:

@@ -151,8 +151,8 @@ def test_rules_that_round_otherwise_are_caught() -> None:
             time = state.count.double()
             moved = {}
             for name, param in params.items():
-                m = state.exp_avg[name] / (1 - 0.9**time)
-                v = state.exp_avg_sq[name] / (1 - 0.999**time)
+                m = state.moments["exp_avg"][name] / (1 - 0.9**time)
+                v = state.moments["exp_avg_sq"][name] / (1 - 0.999**time)
                 moved[name] = (param - 1e-2 * m / (v.sqrt() + 1e-8)).to(param.dtype)
             return moved, state
 

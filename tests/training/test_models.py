@@ -287,7 +287,7 @@ def test_it_trains_and_compiled_is_eager(make: Any) -> None:
 
 def test_each_optimizer_of_several_trains_its_own() -> None:
     it = gan()
-    assert {k.split(".")[0] for k in it.state.opt_state["critic"].exp_avg} == {"critic"}
+    assert {k.split(".")[0] for k in it.state.opt_state["critic"].moments["exp_avg"]} == {"critic"}
     only_critic = train_step(
         minimise(functional(Gan), critic_loss, inputs="x"),
         optim.adam(1e-2),

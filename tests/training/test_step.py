@@ -93,7 +93,7 @@ def test_frozen_parameters_stay_and_the_optimizer_never_sees_them() -> None:
 
     model, optimizer = functional(build), optim.adamw(0.1)
     state = TrainState.create(model, optimizer, seed=0)
-    assert set(state.opt_state.exp_avg) == {"2.weight", "2.bias"}
+    assert set(state.opt_state.moments["exp_avg"]) == {"2.weight", "2.bias"}
     after, _ = train_step(supervised(model, F.cross_entropy), optimizer)(state, columns(9))
     assert after.buffers["0.weight"] is state.buffers["0.weight"]
     assert not torch.equal(after.params["2.weight"], state.params["2.weight"])

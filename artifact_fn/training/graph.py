@@ -1,0 +1,186 @@
+"""Graph: a function of tensors as one compiled program; the only module that calls torch.compile.
+
+A graph is compiled for the shapes and dtypes it is first called with, and its caller promises to
+call it with no others; so it needs none of torch's guards.
+"""
+
+import contextlib
+import os
+import platform
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from artifact_fn.errors import CompileError
+
+T = TypeVar("T")
+Graph = Callable[..., Sequence[Tensor]]
+
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+_PATIENCE = 3.0
+"""Seconds of compiling after which a user is told what is going on."""
+
+
+def graph(function: Callable[..., Sequence[Tensor]], cache: Path, device: torch.device) -> Graph:
+    """A pure function of tensors, compiled at its first call.
+
+    Scalars are to be given as [1]: of a 0-d CPU tensor torch thinks that it may be a Python
+    number, and traces and compiles everything a second time when it finds that it is not.
+
+    Args:
+        function: Tensors to tensors.
+        cache: Where compiled kernels are kept between processes.
+        device: Where the tensors live.
+
+    Raises:
+        CompileError: it cannot be compiled; at the first call.
+    """
+    program = torch.compile(
+        _of_its_own(function), fullgraph=True, dynamic=False, options=_options(device)
+    )
+    first = True
+
+    def called(*leaves: Tensor) -> Sequence[Tensor]:
+        nonlocal first
+        # Whether a caller records gradients must not decide which program runs.
+        with torch.no_grad():
+            if not first:
+                found: Sequence[Tensor] = program(*leaves)
+                return found
+            with _compiling(cache), _told():
+                found = program(*leaves)
+            first = False
+            return found
+
+    return called
+
+
+def compilations() -> int:
+    """Graphs compiled by this process so far, by torch's own count."""
+    from torch._dynamo.utils import counters  # not at the top: it takes a second to import
+
+    return int(counters["stats"]["unique_graphs"])
+
+
+def default_cache() -> Path:
+    """$TORCHINDUCTOR_CACHE_DIR, or `artifact_fn/` in the user's cache directory."""
+    if _CACHE in os.environ:
+        return Path(os.environ[_CACHE])
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "artifact_fn" / f"torch-{torch.__version__}"
+
+
+def _options(device: torch.device) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        # A caller promises to give nothing else than what was compiled for.
+        "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
+        # The twenty rounds of Threefry are one long pointwise chain, which inductor would inline
+        # into every use: 30 to 100 s of code generation instead of 5, and no faster to run.
+        "realize_opcount_threshold": 8,
+        # torch does not keep programs with a scan unless told that it may; they hold nothing but
+        # the operations of the step, which are part of the key.
+        "unsafe_marked_cacheable_functions": {"torch.ops.higher_order.scan": torch.__version__},
+    }
+    if device.type == "cuda":
+        return {**options, "triton.cudagraphs": True}
+    if device.type != "cpu":
+        return options
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        # torch would compile and load a program for each vector instruction set that the
+        # processor names, 6 s in all, to see whether it is to be believed.
+        options["cpp.vec_isa_ok"] = True
+    return {
+        **options,
+        # The calls between kernels in C++ too: for a small model they, and not the arithmetic,
+        # are most of a step (and in Python the loop of a scan takes twice the time).
+        "cpp_wrapper": True,
+        # Only kernels are worth -O3: half the time to compile, the same to run.
+        "cpp_wrapper_build_separate": True,
+        # A precompiled header takes longer to make than the one or two programs of a run save.
+        "cpp_cache_precompile_headers": False,
+    }
+
+
+def _of_its_own(function: T) -> T:
+    """The same function with a code object of its own.
+
+    torch keeps compiled programs by code object and gives up after eight; closures made by one
+    `def` share theirs, so the ninth step of a process would be refused.
+    """
+    assert isinstance(function, types.FunctionType)
+    copy = types.FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    return copy  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say on stderr that a compile is what takes so long."""
+
+    def tell() -> None:
+        sys.stderr.write("artifact_fn: compiling a step; this is done once, and kept on disk\n")
+        sys.stderr.flush()
+
+    timer = threading.Timer(_PATIENCE, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def _compiling(cache: Path) -> Iterator[None]:
+    """Point inductor at a cache directory for a while, and say clearly what went wrong."""
+    before = os.environ.get(_CACHE)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        os.environ[_CACHE] = str(cache)
+        yield
+    except Exception as cause:
+        raise _explained(cause, cache) from cause
+    finally:
+        if before is None:
+            os.environ.pop(_CACHE, None)
+        else:
+            os.environ[_CACHE] = before
+
+
+def _explained(cause: Exception, cache: Path) -> CompileError:
+    kinds = {kind.__name__ for kind in type(cause).__mro__}
+    got = f"{type(cause).__name__}: {' '.join(str(cause).split(chr(10) * 2)[0].split())}"
+    if "InvalidCxxCompiler" in str(cause):
+        return CompileError(
+            "compiling needs a C++ compiler",
+            got="none that works",
+            do="install g++ or clang, or set CXX; until then train with the step uncompiled",
+        )
+    if isinstance(cause, OSError):
+        return CompileError(
+            "compiled kernels could not be kept",
+            got=got,
+            do=f"make {cache} writable, or pass another directory: compiled(step, cache=...)",
+        )
+    if "Unsupported" in kinds or "UserError" in kinds:
+        return CompileError(
+            "the step is not one graph",
+            got=str(cause).strip(),
+            do="mend the line named above; the step runs uncompiled meanwhile",
+        )
+    return CompileError(
+        "the step could not be compiled",
+        got=got,
+        do=f"delete {cache}, where a damaged file may lie, and try again; else train uncompiled",
+    )

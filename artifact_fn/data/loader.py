@@ -29,7 +29,7 @@ class Loader:
 
     Example:
         >>> loader = Loader(Table({"x": torch.arange(5)}), batch_size=2)
-        >>> [len(batch["x"]) for batch in loader.batches(random.key(0), epoch=1)]
+        >>> [len(batch["x"]) for batch in loader.batches(key=None, epoch=1)]
         [2, 2, 1]
     """
 

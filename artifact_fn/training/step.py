@@ -4,6 +4,7 @@
 # inside a compiled step.
 from __future__ import annotations
 
+import attrs
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
@@ -23,6 +24,31 @@ EVALUATION = 0x65766C
 ORDER = 0x6F7264
 
 
+@attrs.frozen(eq=False)
+class TrainStep:
+    """A step of training, and what it was made of.
+
+    Attributes:
+        take: (state, batch) to (state, metrics).
+        objective: What it minimises.
+        optimizer: Makes the new parameters.
+        name: Of the optimizer, where a state has several.
+        only: Which parameters it trains; None for all.
+        accumulate: In how many parts it takes a batch.
+    """
+
+    take: Step[TrainState]
+    objective: Objective
+    optimizer: Optimizer
+    name: str | None
+    only: str | None
+    accumulate: int
+
+    def __call__(self, state: TrainState, batch: Batch, /) -> tuple[TrainState, Metrics]:
+        """The next state, and the metrics of this batch."""
+        return self.take(state, batch)
+
+
 def train_step(
     objective: Objective,
     optimizer: Optimizer,
@@ -30,7 +56,7 @@ def train_step(
     name: str | None = None,
     only: str | None = None,
     accumulate: int = 1,
-) -> Step[TrainState]:
+) -> TrainStep:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
     Its metrics are the objective's, what the optimizer reports (`lr`) and `grad_norm`, the
@@ -87,7 +113,7 @@ def train_step(
         whole = {**metrics, **{part: _of_one_step(value) for part, value in told.items()}}
         return after, {f"{prefix}{part}": value for part, value in whole.items()}
 
-    return step
+    return TrainStep(step, objective, optimizer, name, only, accumulate)
 
 
 def sequence(*steps: Step[TrainState]) -> Step[TrainState]:

@@ -25,7 +25,9 @@ def coldstart(rounds: int) -> None:
                     continue
                 competitor = "jax-scan" if name == "jax-scan" else "ours"
                 began = time.perf_counter()
-                with waiting(competitor, task, TORCHINDUCTOR_CACHE_DIR=cache) as worker:
+                with waiting(
+                    competitor, task, cores="all", TORCHINDUCTOR_CACHE_DIR=cache
+                ) as worker:
                     whole[name].append(time.perf_counter() - began)
                     import_[name].append(worker.first["imported"])
         finally:

@@ -20,12 +20,12 @@ PEERS = ("plain", "fused", "lightning", "jax-jit", "jax-scan")
 class Worker:
     """A competitor that is set up and waits."""
 
-    def __init__(self, name: str, task: Task, environment: dict[str, str]) -> None:
+    def __init__(self, name: str, task: Task, cores: str, environment: dict[str, str]) -> None:
         interpreter = environments.python(name)
         assert interpreter is not None
         module = name.replace("-", "_")
         self.process = subprocess.Popen(
-            [interpreter, "-m", "tests.bench.worker", module, task.name],
+            [interpreter, "-m", "tests.bench.worker", module, task.name, cores],
             cwd=ROOT,
             env=os.environ | environment,
             stdin=subprocess.PIPE,
@@ -56,9 +56,11 @@ class Worker:
 
 
 @contextlib.contextmanager
-def waiting(name: str, task: Task, **environment: str) -> Iterator[Worker]:
+def waiting(
+    name: str, task: Task, *, cores: str = "confined", **environment: str
+) -> Iterator[Worker]:
     """A competitor's process, ended afterwards."""
-    worker = Worker(name, task, {"OMP_NUM_THREADS": str(task.threads), **environment})
+    worker = Worker(name, task, cores, {"OMP_NUM_THREADS": str(task.threads), **environment})
     try:
         yield worker
     finally:

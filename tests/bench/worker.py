@@ -19,9 +19,10 @@ def confine(task: Task) -> None:
     os.sched_setaffinity(0, cores[-task.threads :])
 
 
-def main(name: str, task_name: str) -> None:
+def main(name: str, task_name: str, cores: str = "confined") -> None:
     task = TASKS[task_name]
-    confine(task)
+    if cores == "confined":
+        confine(task)
     # Set by the driver before Python started; here for whoever runs a worker by hand.
     os.environ.setdefault("OMP_NUM_THREADS", str(task.threads))
     began = time.perf_counter()

@@ -1,0 +1,86 @@
+"""Isolated: code that draws from global generators, run so that it draws from a value instead.
+
+torch's (on the CPU), numpy's and Python's generators are seeded before it and put back after it.
+They belong to the whole process: nothing else may draw from them meanwhile, so this is not for
+threads.
+"""
+
+import contextlib
+import random
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from artifact_fn import threefry
+
+T = TypeVar("T")
+
+
+def seed_of(key: Tensor | None, *counts: int) -> int:
+    """A seed, 0 <= seed < 2**63, of a key and numbers folded into it one after another.
+
+    Example:
+        >>> seed_of(None, 1) == seed_of(None, 1), seed_of(None, 1) == seed_of(None, 2)
+        (True, False)
+    """
+    key = torch.zeros(2, dtype=torch.int32) if key is None else key
+    for count in counts:
+        key = threefry.folded(key, count)
+    high, low = (int(word) for word in threefry.words(key))
+    return (high << 32 | low) & (2**63 - 1)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, the global generators are seeded; afterwards they are as they were before.
+
+    Example:
+        >>> before = torch.get_rng_state()
+        >>> with seeded(7):
+        ...     _ = torch.rand(3)
+        >>> torch.equal(before, torch.get_rng_state())
+        True
+    """
+    before = _states()
+    try:
+        # Not torch.manual_seed, which seeds every accelerator too.
+        torch.default_generator.manual_seed(seed)
+        np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
+        random.seed(seed)
+        yield
+    finally:
+        _restore(before)
+
+
+def isolated(make: Callable[[], Iterable[T]], seed: int) -> Iterator[T]:
+    """What an iterable yields, if the global generators were its own and seeded at its start.
+
+    They are as they were whenever it is not running: between its items, and after it.
+    """
+    with seeded(seed):
+        iterator = iter(make())
+        inside = _states()
+    while True:
+        outside = _states()
+        try:
+            _restore(inside)
+            item = next(iterator)
+        except StopIteration:
+            return
+        finally:
+            inside = _states()
+            _restore(outside)
+        yield item
+
+
+def _states() -> tuple[Tensor, Any, Any]:
+    return torch.get_rng_state(), np.random.get_state(legacy=True), random.getstate()
+
+
+def _restore(states: tuple[Tensor, Any, Any]) -> None:
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])
+    random.setstate(states[2])

@@ -78,7 +78,7 @@ class TorchLoader:
             _Fetch(self.dataset, self.collate), self.workers, key, epoch,
             sampler=plan, batch_size=None, collate_fn=_as_it_is,
         )  # fmt: skip
-        return (named(batch, self.names) for batch in loader)
+        return _read(loader, self.names)
 
 
 @attrs.frozen(eq=False)
@@ -131,8 +131,9 @@ class TorchStream:
             batch_size=self.batch_size, drop_last=self.drop_last, collate_fn=self.collate,
         )  # fmt: skip
         seed = seed_of(key, epoch, _DRAWS)
-        read = iter(loader) if self.workers.num_workers else isolated(lambda: loader, seed)
-        return (named(batch, self.names) for batch in read)
+        if self.workers.num_workers:
+            return _read(loader, self.names)
+        return (named(batch, self.names) for batch in isolated(lambda: loader, seed))
 
 
 @attrs.frozen
@@ -163,6 +164,19 @@ def _loader(
     return DataLoader(
         dataset, generator=own, num_workers=workers.num_workers, **workers.options, **options
     )
+
+
+def _read(loader: "DataLoader[Any]", names: Sequence[str] | None) -> Iterator[Batch]:
+    iterator = iter(loader)
+    try:
+        for batch in iterator:
+            yield named(batch, names)
+    finally:
+        # Now, and not when the collector comes: an error's traceback keeps the iterator alive,
+        # and workers that are collected together with their queues are waited for 5 s.
+        shut_down = getattr(iterator, "_shutdown_workers", None)  # where there are workers
+        if shut_down is not None:
+            shut_down()
 
 
 def named(batch: Any, names: Sequence[str] | None) -> Batch:

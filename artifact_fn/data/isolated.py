@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from artifact_fn import threefry
@@ -29,8 +30,26 @@ def seed_of(key: Tensor | None, *counts: int) -> int:
     key = torch.zeros(2, dtype=torch.int32) if key is None else key
     for count in counts:
         key = threefry.folded(key, count)
-    high, low = (int(word) for word in threefry.words(key))
-    return (high << 32 | low) & (2**63 - 1)
+    [seed] = _seeds(*threefry.words(key)[:, None])
+    return seed
+
+
+def seeds_of(key: Tensor | None, *counts: int, stop: int) -> list[int]:
+    """`seed_of(key, *counts, i)` for each i below `stop`: one draw in place of many.
+
+    Example:
+        >>> seeds_of(None, 4, stop=2) == [seed_of(None, 4, 0), seed_of(None, 4, 1)]
+        True
+    """
+    key = torch.zeros(2, dtype=torch.int32) if key is None else key
+    for count in counts:
+        key = threefry.folded(key, count)
+    return _seeds(*threefry.on_host(threefry.words(key), np.arange(stop, dtype=np.uint32)))
+
+
+def _seeds(high: NDArray[np.uint32], low: NDArray[np.uint32]) -> list[int]:
+    seeds = (high.astype(np.int64) << 32 | low) & (2**63 - 1)
+    return [int(seed) for seed in seeds]
 
 
 @contextlib.contextmanager
@@ -77,7 +96,7 @@ def isolated(make: Callable[[], Iterable[T]], seed: int) -> Iterator[T]:
 
 
 def _states() -> tuple[Tensor, Any, Any]:
-    return torch.get_rng_state(), np.random.get_state(legacy=True), random.getstate()
+    return torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate()
 
 
 def _restore(states: tuple[Tensor, Any, Any]) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from artifact_fn.data.cursor import not_resumable
-from artifact_fn.data.isolated import isolated, seed_of, seeded
+from artifact_fn.data.isolated import isolated, seed_of, seeded, seeds_of
 from artifact_fn.data.order import Order, check_epoch, check_start
 from artifact_fn.errors import DataError
 from artifact_fn.training.contracts import Batch
@@ -70,10 +70,8 @@ class TorchLoader:
         chosen = self.rows.batches(key, epoch, start)
         # A seed for each batch: what a dataset draws for an item is the same wherever the
         # epoch was taken up, and whichever process reads it.
-        plan = (
-            (seed_of(key, epoch, _DRAWS, step), some.tolist())
-            for step, some in enumerate(chosen, start)
-        )
+        seeds = seeds_of(key, epoch, _DRAWS, stop=self.steps)[start:]
+        plan = ((seed, some.tolist()) for seed, some in zip(seeds, chosen, strict=True))
         loader = _loader(
             _Fetch(self.dataset, self.collate), self.workers, key, epoch,
             sampler=plan, batch_size=None, collate_fn=_as_it_is,

@@ -7,7 +7,7 @@ import attrs
 from torch import Tensor
 
 from artifact_fn.data.cursor import not_resumable
-from artifact_fn.data.isolated import isolated, seed_of
+from artifact_fn.data.isolated import isolated, seed_of, unmoved
 from artifact_fn.data.order import check_epoch, check_start
 from artifact_fn.errors import DataError
 from artifact_fn.training.contracts import Batch
@@ -46,6 +46,7 @@ class Batches:
         Raises:
             CursorError: `start` is not 0 and the factory is not deterministic.
             DataError: the factory gives fewer batches than it should, or what is no batch.
+            PurityError: it is deterministic and draws from a global generator for the first one.
         """
         check_epoch(key, epoch)
         check_start(start, self.count)
@@ -69,9 +70,9 @@ class Batches:
 
         # A deterministic factory draws from no global generator, so there is none to put back,
         # and it may be read in a thread.
-        seed = seed_of(key, epoch)
-        whole = iter(made()) if self.deterministic else isolated(made, seed)
-        return self._checked(whole, start)
+        if self.deterministic:
+            return self._checked(unmoved(made, "a factory that is deterministic"), start)
+        return self._checked(isolated(made, seed_of(key, epoch)), start)
 
     def _checked(self, whole: Iterator[Batch], start: int) -> Iterator[Batch]:
         number = 0

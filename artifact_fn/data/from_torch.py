@@ -12,7 +12,7 @@ from torch.utils.data import (
     default_collate,
 )
 
-from artifact_fn.data.order import Order
+from artifact_fn.data.order import Order, check_size, check_switch
 from artifact_fn.data.torch_loader import Collate, TorchLoader, TorchStream, Workers
 from artifact_fn.errors import DataError
 
@@ -80,9 +80,9 @@ def from_torch(
         "timeout": timeout,
     }
     if isinstance(data, DataLoader):
-        size, drops, shuffles = _settings(data)
+        size, drop, shuffles = _settings(data)
         batch_size = size if batch_size is None else batch_size
-        drop_last = drops if drop_last is None else drop_last
+        drop_last = drop if drop_last is None else drop_last
         shuffle = shuffles if shuffle is None else shuffle
         collate = data.collate_fn if collate is None else collate
         workers = data.num_workers if workers is None else workers
@@ -96,6 +96,8 @@ def from_torch(
     if count == 0:
         options = {}  # a DataLoader refuses worker settings without workers
     parts = _names(names)
+    drops = False if drop_last is None else drop_last
+    check_switch("drop_last", drops)
     if isinstance(data, IterableDataset):
         if shuffle:
             raise DataError(
@@ -104,10 +106,8 @@ def from_torch(
                 do="shuffle within the dataset, or use a map-style one",
             )
         if batch_size is not None:
-            Order(max(1, batch_size), batch_size)  # which refuses what is no batch size
-        return TorchStream(
-            data, batch_size, bool(drop_last), parts, collate, Workers(count, options)
-        )
+            check_size(batch_size)
+        return TorchStream(data, batch_size, drops, parts, collate, Workers(count, options))
     if batch_size is None:
         raise DataError(
             "a map-style dataset is read in batches",
@@ -118,7 +118,7 @@ def from_torch(
         _length(data),
         batch_size,
         shuffle=True if shuffle is None else shuffle,
-        drop_last=bool(drop_last),
+        drop_last=drops,
     )
     return TorchLoader(data, order, parts, collate or default_collate, Workers(count, options))
 

@@ -7,6 +7,7 @@ threads.
 
 import contextlib
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from artifact_fn import threefry
+from artifact_fn.errors import PurityError
+from artifact_fn.training.guards import generators
 
 T = TypeVar("T")
 
@@ -93,6 +96,32 @@ def isolated(make: Callable[[], Iterable[T]], seed: int) -> Iterator[T]:
             inside = _states()
             _restore(outside)
         yield item
+
+
+def unmoved(make: Callable[[], Iterable[T]], what: str) -> Iterator[T]:
+    """What an iterable yields, if making its first item moves none of the global generators.
+
+    Only the first, which is when almost all of them are: looking costs more than many a batch.
+    And only in the main thread: in another one, it may have been somebody else.
+
+    Raises:
+        PurityError: it does; they are put back.
+    """
+    before, told = _states(), generators()
+    iterator = iter(make())
+    nothing = object()
+    first: Any = next(iterator, nothing)
+    moved = [name for name, state in generators().items() if state != told[name]]
+    if moved and threading.current_thread() is threading.main_thread():
+        _restore(before)
+        raise PurityError(
+            f"{what} has drawn from a global generator",
+            got=f"the state of {', '.join(moved)} moved",
+            do="draw from the key it is given (artifact_fn.random), or say deterministic=False",
+        )
+    if first is not nothing:
+        yield first
+        yield from iterator
 
 
 def _states() -> tuple[Tensor, Any, Any]:

@@ -95,5 +95,5 @@ class Loader:
         Raises:
             DataError: `key` is no key, `epoch` no index, or there is no batch `start`.
         """
-        rows, device = self._order.batches(key, epoch, start), self.table.device
-        return (self.table.rows(some.to(device)) for some in rows)
+        rows = self._order.batches(key, epoch, start, device=self.table.device)
+        return (self.table.rows(some) for some in rows)

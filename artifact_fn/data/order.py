@@ -37,15 +37,15 @@ class Order:
 
     def __attrs_post_init__(self) -> None:
         size = self.batch_size
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        check_size(size)
+        check_switch("shuffle", self.shuffle)
+        check_switch("drop_last", self.drop_last)
+        if self.rows > 2**32:
             raise DataError(
-                "a batch has at least 1 row", got=f"batch_size={size!r}", do="give 1 or more"
+                "an order is drawn for at most 2**32 rows",
+                got=f"{self.rows} rows",
+                do="let a row hold several, or write the order as a function with from_batches",
             )
-        for name, value in (("shuffle", self.shuffle), ("drop_last", self.drop_last)):
-            if not isinstance(value, bool):
-                raise DataError(
-                    f"{name} is True or False", got=repr(value), do=f"write {name}=True"
-                )
         if self.drop_last and size > self.rows:
             raise DataError(
                 "dropping the short last batch would drop every row",
@@ -74,12 +74,54 @@ class Order:
             return torch.arange(self.rows)
         return threefry.permuted(threefry.folded(key, epoch), self.rows)
 
-    def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[Tensor]:
-        """The rows of each batch from batch `start` on, int64 [batch_size] or fewer."""
+    def batches(
+        self,
+        key: Tensor | None,
+        epoch: int,
+        start: int = 0,
+        *,
+        device: torch.device | None = None,
+    ) -> Iterator[Tensor]:
+        """The rows of each batch from batch `start` on.
+
+        Args:
+            key: As in `of`.
+            epoch: As in `of`.
+            start: Batches to leave out at the beginning.
+            device: Where the rows' numbers are wanted, if not on the CPU.
+
+        Returns:
+            int64 [batch_size], the last one maybe shorter.
+
+        Raises:
+            DataError: there is no batch `start`, or as in `of`.
+        """
         check_start(start, self.steps)
         size = self.batch_size
-        order = self.of(key, epoch)
+        order = self.of(key, epoch).to(device)  # whole: one copy to a device, not one a batch
         return (order[at * size : (at + 1) * size] for at in range(start, self.steps))
+
+
+def check_size(size: Any) -> None:
+    """Refuse what is no batch size.
+
+    Raises:
+        DataError: it is below 1, or no int.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise DataError(
+            "a batch has at least 1 row", got=f"batch_size={size!r}", do="give 1 or more, an int"
+        )
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Refuse what is neither on nor off.
+
+    Raises:
+        DataError: it is no bool.
+    """
+    if not isinstance(value, bool):
+        raise DataError(f"{name} is True or False", got=repr(value), do=f"write {name}=True")
 
 
 def check_epoch(key: Any, epoch: Any) -> None:

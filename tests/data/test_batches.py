@@ -10,7 +10,7 @@ from torch import Tensor
 
 from artifact_fn import random, tree
 from artifact_fn.data import from_batches, resumable
-from artifact_fn.errors import CursorError, DataError
+from artifact_fn.errors import CursorError, DataError, PurityError
 from artifact_fn.training.contracts import Batch
 from artifact_fn.training.guards import generators
 
@@ -79,16 +79,29 @@ def test_only_what_is_deterministic_is_taken_up_in_its_middle() -> None:
 
 def test_errors_of_a_factory_are_its_own_and_leave_nothing_moved() -> None:
     def broken(key: Tensor | None, epoch: int) -> Iterator[Batch]:
-        yield {"x": torch.rand(1)}
+        yield {"x": torch.zeros(1) if key is None else torch.rand(1)}
         raise OSError("disk gone")
 
     before = generators()
-    for deterministic in (False, True):
-        reading = from_batches(broken, deterministic=deterministic).batches(KEY, 1)
-        with torch.random.fork_rng():
-            next(reading)
+    for key, deterministic in ((KEY, False), (None, True)):
+        reading = from_batches(broken, deterministic=deterministic).batches(key, 1)
+        next(reading)
         with pytest.raises(OSError, match="disk gone"):
             next(reading)
+    assert generators() == before
+
+
+def test_a_promise_that_is_not_kept_is_found_at_the_first_batch() -> None:
+    def liar(key: Tensor | None, epoch: int) -> Iterator[Batch]:
+        yield {"x": torch.rand(2) + np.random.rand()}
+
+    before = generators()
+    with pytest.raises(
+        PurityError,
+        match=r"deterministic has drawn from a global generator; got the state of torch, numpy moved; "
+        r"draw from the key it is given",
+    ):
+        next(from_batches(liar, deterministic=True).batches(KEY, 1))
     assert generators() == before
 
 

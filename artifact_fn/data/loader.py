@@ -1,19 +1,28 @@
 """Loader: batches of a table, in an order that is a function of key and epoch."""
 
 from collections.abc import Iterator
+from typing import Any, Generic, cast
 
 import attrs
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from artifact_fn import threefry
 from artifact_fn.data.table import Table
 from artifact_fn.errors import DataError
+from artifact_fn.training import pairing
+from artifact_fn.training.contracts import ModelInput
+
+B_co = TypeVar("B_co", covariant=True, default=dict[str, Tensor])
+I = TypeVar("I", bound=ModelInput)  # noqa: E741
 
 
 @attrs.frozen(eq=False)
-class Loader:
+class Loader(Generic[B_co]):
     """Batches of a table's rows, each a dict of columns [batch_size, ...].
+
+    Generic in the type of a batch: a `dict[str, Tensor]`, or what `typed` has named.
 
     Holds no order and no position: both are arguments of `batches`, so reading it changes
     nothing, and an epoch can be read again, or from its middle on.
@@ -28,6 +37,7 @@ class Loader:
         DataError: `batch_size` is below 1, or above the rows with `drop_last`.
 
     Example:
+        >>> from artifact_fn import random
         >>> loader = Loader(Table({"x": torch.arange(5)}), batch_size=2)
         >>> [len(batch["x"]) for batch in loader.batches(random.key(0), epoch=1)]
         [2, 2, 1]
@@ -62,6 +72,24 @@ class Loader:
         """The table's columns, [N, ...] by name."""
         return self.table.columns
 
+    def typed(self, inputs: type[I]) -> "Loader[I]":
+        """The same loader, whose batches are of a type, for `on`.
+
+        Args:
+            inputs: A TypedDict of columns, with plain keys.
+
+        Raises:
+            DataError: the table lacks a column that `inputs` requires, or `inputs` is no
+                TypedDict.
+
+        Example:
+            >>> class X(ModelInput):
+            ...     x: Tensor
+            >>> loader = Loader(Table({"x": torch.arange(5)}), batch_size=2).typed(X)
+        """
+        same: Any = pairing.typed(self, inputs)
+        return cast("Loader[I]", same)
+
     def order(self, key: Tensor | None, epoch: int) -> Tensor:
         """The rows in the order of an epoch: int64 [N].
 
@@ -74,9 +102,7 @@ class Loader:
             return torch.arange(rows, device=device)
         return threefry.permuted(threefry.folded(key, epoch), rows).to(device)
 
-    def batches(
-        self, key: Tensor | None, epoch: int, start: int = 0
-    ) -> Iterator[dict[str, Tensor]]:
+    def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[B_co]:
         """The batches of an epoch from batch `start` on.
 
         Args:
@@ -86,4 +112,5 @@ class Loader:
         """
         order = self.order(key, epoch)
         for step in range(start, self.steps):
-            yield self.table.rows(order[step * self.batch_size : (step + 1) * self.batch_size])
+            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+            yield cast(B_co, self.table.rows(rows))

@@ -2,11 +2,12 @@
 
 import importlib
 import math
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.typing.checkers import PROGRAMS, Said, check, expected, faults
+from tests.typing.checkers import PROGRAMS, ROOT, Said, check, expected, faults
 
 ACCEPTED = sorted((PROGRAMS / "accepted").glob("[!_]*.py"))
 REFUSED = sorted((PROGRAMS / "refused").glob("[!_]*.py"))
@@ -43,6 +44,14 @@ def test_what_is_accepted_trains(program: Path) -> None:
     module = importlib.import_module(f"tests.typing.programs.accepted.{program.stem}")
     assert module.SCORES
     assert all(math.isfinite(score) for score in module.SCORES.values())
+
+
+def test_the_messages_that_the_docs_show_are_mypys(said: list[Said]) -> None:
+    page = (ROOT / "docs" / "typed_contracts.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```text\nerror: (.+?)^```$", page, re.MULTILINE | re.DOTALL)
+    told = {" ".join(one.message.split()) for one in said if one.checker == "mypy"}
+    assert len(shown) == 3
+    assert {" ".join(message.split()) for message in shown} <= told
 
 
 @pytest.mark.parametrize(

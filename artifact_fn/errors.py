@@ -67,6 +67,10 @@ class DataError(ArtifactFnError):
     """A table, loader or batch is malformed."""
 
 
+class CursorError(DataError):
+    """A source that cannot be read from the middle of an epoch was asked to."""
+
+
 class LawError(ArtifactFnError, AssertionError):
     """A part breaks one of the laws that `artifact_fn.testing` checks."""
 

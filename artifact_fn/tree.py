@@ -100,14 +100,21 @@ def replace(record: N, /, **changes: Any) -> N:
     return _build(type(record), kept)
 
 
-def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+def map(
+    function: Callable[..., Any],
+    tree: Any,
+    *rest: Any,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> Any:
     """Apply `function` to each leaf of `tree` (and the leaves of `rest` at the same places).
+
+    What `is_leaf` holds for is taken whole.
 
     Example:
         >>> map(torch.add, {"a": torch.tensor(1)}, {"a": torch.tensor(2)})
         {'a': tensor(3)}
     """
-    return _pytree.tree_map(function, tree, *rest)
+    return _pytree.tree_map(function, tree, *rest, is_leaf=is_leaf)
 
 
 def leaves(tree: Any) -> list[Any]:

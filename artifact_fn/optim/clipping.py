@@ -43,7 +43,7 @@ def clip_by_global_norm(max_norm: float) -> Transform:
         scale = torch.clamp(max_norm / (global_norm(grads) + 1e-6), max=1.0)
         return {name: grad * scale.to(grad.dtype) for name, grad in grads.items()}, state
 
-    return Transform(_stateless, update)
+    return Transform(_stateless, update, elementwise=True)
 
 
 def clip_by_value(limit: float) -> Transform:
@@ -62,7 +62,7 @@ def clip_by_value(limit: float) -> Transform:
     def update(grads: Grads, state: tuple[()], params: Params) -> tuple[Grads, tuple[()]]:
         return {name: grad.clamp(-limit, limit) for name, grad in grads.items()}, state
 
-    return Transform(_stateless, update)
+    return Transform(_stateless, update, elementwise=True)
 
 
 def _stateless(params: Params) -> Any:

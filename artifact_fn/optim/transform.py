@@ -29,11 +29,13 @@ class Transform:
         init: Parameters to state, a pytree of tensors.
         update: (grads, state, params) to (grads, state).
         report: State to the scalars worth telling every step.
+        elementwise: As a rule's; a norm over all elements is one too, to rounding.
     """
 
     init: Callable[[Params], Any]
     update: Callable[[Grads, Any, Params], tuple[Grads, Any]]
     report: Callable[[Any], Report] = _no_report
+    elementwise: bool = False
 
 
 @attrs.frozen
@@ -110,7 +112,7 @@ def chain(*parts: Transform | Rule) -> Optimizer:
             told |= part.report(part_state)
         return told
 
-    return Rule(init, update, report)
+    return Rule(init, update, report, elementwise=all(part.elementwise for part in parts))
 
 
 def check_rule_at_end(optimizer: Any) -> None:

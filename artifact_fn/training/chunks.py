@@ -21,6 +21,7 @@ from torch import Tensor
 from artifact_fn import tree
 from artifact_fn.errors import CompileError
 from artifact_fn.training.contracts import Columns, Step
+from artifact_fn.training.flat import storage
 from artifact_fn.training.graph import graph
 from artifact_fn.training.statistics import Metrics, answers, joined, joins, merge, neutral
 from artifact_fn.training.traced import entering, traced
@@ -48,21 +49,27 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         CompileError: the step cannot be compiled; at the first call.
         ArtifactFnError: the step breaks its contract.
     """
-    once = traced(step, state, gathered(columns, rows[0]))
-    told, told_spec = tree.flatten(once.told)
+    first_batch = gathered(columns, rows[0])
+    seen = traced(step, state, first_batch)
+    stored = storage(step, state)
+    once = seen if stored.step is step else traced(stored.step, stored.enter(state), first_batch)
+    told, told_spec = tree.flatten(seen.told)
     state_leaves, state_spec = tree.flatten(state)
-    held, turns, changing = len(state_leaves), len(rows), once.changing
-    ways = joins(once.told)
+    stored_leaves, stored_spec = tree.flatten(stored.enter(state))
+    held, turns, changing = len(stored_leaves), len(rows), once.changing
+    ways = joins(seen.told)
     device = rows.device
     kinds = [(way, leaf.shape, leaf.dtype) for way, leaf in zip(ways, told, strict=True)]
     nothing = [neutral(*kind, torch.device("meta")) for kind in kinds]
-    pack, unpack = _packing([*(state_leaves[i] for i in changing), *nothing])
+    pack, unpack = _packing([*(stored_leaves[i] for i in changing), *nothing])
     column_spec = tree.flatten(columns)[1]
+    shapes = [tuple(leaf.shape) for leaf in state_leaves]
 
     def flat(*given: Tensor) -> tuple[Tensor, ...]:
-        *leaves, index, active = given
-        table = leaves[len(leaves) - column_spec.num_leaves :]
-        leaves = leaves[:held]
+        *entered, index, active = given
+        table = entered[len(entered) - column_spec.num_leaves :]
+        parts = [leaf.reshape(shape) for leaf, shape in zip(entered, shapes, strict=False)]
+        leaves = tree.leaves(stored.enter(tree.unflatten(parts, state_spec)))
 
         def turn(carry: list[Tensor], at: tuple[Tensor, Tensor]) -> tuple[list[Tensor], Tensor]:
             batch_rows, on = at
@@ -85,9 +92,14 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         # Made in here: a captured 0-d tensor would be taken for a Python number, and all of it
         # traced a second time when it turns out that it is not.
         first = [*(leaves[i] for i in changing), *(neutral(*kind, device) for kind in kinds)]
-        last, _ = _scan()(turn, pack(first), (index, active))
+        last = unpack(_scan()(turn, pack(first), (index, active))[0])
+        for i, leaf in zip(changing, last, strict=False):
+            leaves[i] = leaf
+        after = tree.leaves(stored.leave(tree.unflatten(leaves, stored_spec)))
         # Each leaf in memory of its own: one that is kept must not keep the others.
-        return tuple(leaf.clone() for leaf in unpack(last))
+        return tuple(
+            leaf.clone() for leaf in (*(after[i] for i in seen.changing), *last[len(changing) :])
+        )
 
     program = graph(flat, cache, rows.device)
 
@@ -99,10 +111,10 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         leaves = tree.leaves(state)
         flat_leaves = [entering(leaf) for leaf in (*leaves, *tree.leaves(columns))]
         found = list(program(*flat_leaves, index, active))
-        for i, leaf in zip(changing, found, strict=False):
+        for i, leaf in zip(seen.changing, found, strict=False):
             leaves[i] = leaf
         after = tree.unflatten(leaves, state_spec)
-        metrics: Metrics = tree.unflatten(found[len(changing) :], told_spec)
+        metrics: Metrics = tree.unflatten(found[len(seen.changing) :], told_spec)
         return after, metrics
 
     return called

@@ -1,5 +1,6 @@
 """Cuts: one epoch, unfolded from a step at a fixed grid of batches."""
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
@@ -112,6 +113,7 @@ def grid(source: Source, chunk: int | None, start: int = 0) -> int:
     return size
 
 
+@functools.cache
 def _turns(whole: int, size: int, most: int) -> int:
     """How many steps a call shall take, so that parts of an epoch waste few turns.
 

@@ -4,11 +4,13 @@
 # inside a compiled step.
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Generic
 
+import attrs
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
+from typing_extensions import TypeVar
 
 from artifact_fn import random, tree
 from artifact_fn.errors import MetricError, OptimError
@@ -20,11 +22,37 @@ from artifact_fn.training.state import TrainState, selected_params
 from artifact_fn.training.statistics import Mean, Metrics, merge
 
 B = TypeVar("B", bound=Batch)
+B_contra = TypeVar("B_contra", contravariant=True, default=Any)
 
 # What the numbers are does not matter, only that no two purposes share one: training draws from
 # fold_in(key, step), every other purpose from a key of its own.
 EVALUATION = 0x65766C
 ORDER = 0x6F7264
+
+
+@attrs.frozen(eq=False)
+class TrainStep(Generic[B_contra]):
+    """A step of training, and what it was made of.
+
+    Attributes:
+        take: (state, batch) to (state, metrics).
+        objective: What it minimises.
+        optimizer: Makes the new parameters.
+        name: Of the optimizer, where a state has several.
+        only: Which parameters it trains; None for all.
+        accumulate: In how many parts it takes a batch.
+    """
+
+    take: Step[TrainState, B_contra]
+    objective: Objective[B_contra, Any]
+    optimizer: Optimizer
+    name: str | None
+    only: str | None
+    accumulate: int
+
+    def __call__(self, state: TrainState, batch: B_contra, /) -> tuple[TrainState, Metrics]:
+        """The next state, and the metrics of this batch."""
+        return self.take(state, batch)
 
 
 def train_step(
@@ -34,7 +62,7 @@ def train_step(
     name: str | None = None,
     only: str | None = None,
     accumulate: int = 1,
-) -> Step[TrainState, B]:
+) -> TrainStep[B]:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
     Its metrics are the objective's, what the optimizer reports (`lr`) and `grad_norm`, the
@@ -91,7 +119,7 @@ def train_step(
         whole = {**metrics, **{part: _of_one_step(value) for part, value in told.items()}}
         return after, {f"{prefix}{part}": value for part, value in whole.items()}
 
-    return step
+    return TrainStep(step, objective, optimizer, name, only, accumulate)
 
 
 def sequence(*steps: Step[TrainState, B]) -> Step[TrainState, B]:

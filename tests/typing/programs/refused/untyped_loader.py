@@ -3,5 +3,5 @@
 import artifact_fn as af
 from tests.typing.programs.world import LOADER
 
-# error: Value of type variable "I" of "on" cannot be "dict[str, Tensor]"
+# error: Value of type variable "I" of "on" cannot be "dict[str, Any]"
 af.on(LOADER)

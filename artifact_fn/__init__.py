@@ -1,8 +1,9 @@
 """artifact_fn: training pipelines for PyTorch as pure functions.
 
 Training is a stream of epochs, unfolded from a pure step over an immutable state; everything
-else is a fold over that stream. These are the names of the small program; the rest is found in
-`folds`, `optim`, `training`, `data`, `random`, `tree`, `errors` and `runs`.
+else is a fold over that stream. These are the names of the small program and of its
+typed way; the rest is found in `folds`, `optim`, `training`, `data`, `random`, `tree`, `errors`
+and `runs`.
 """
 
 from artifact_fn import optim
@@ -10,6 +11,8 @@ from artifact_fn.data import Loader, Split, Table
 from artifact_fn.folds import at_most, best, history, patience
 from artifact_fn.runs import progress
 from artifact_fn.training import (
+    ModelInput,
+    ModelOutput,
     TrainState,
     compiled,
     epochs,
@@ -17,12 +20,15 @@ from artifact_fn.training import (
     fit,
     functional,
     metrics,
+    on,
     supervised,
     train_step,
 )
 
 __all__ = [
     "Loader",
+    "ModelInput",
+    "ModelOutput",
     "Split",
     "Table",
     "TrainState",
@@ -35,6 +41,7 @@ __all__ = [
     "functional",
     "history",
     "metrics",
+    "on",
     "optim",
     "patience",
     "progress",

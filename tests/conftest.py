@@ -18,8 +18,8 @@ import torch
 
 torch.set_num_threads(1)
 
-# Programs run by hand: what recorded the oracles, and the benchmarks.
-collect_ignore = ["recorded", "bench"]
+# Programs run by hand: what recorded the oracles, and the benchmarks; programs that types refuse.
+collect_ignore = ["recorded", "bench", "typing/programs"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,19 +1,27 @@
 """Loader: batches of a table, in an order that is a function of key and epoch."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Generic, cast
 
 import attrs
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from artifact_fn.data.order import Order
 from artifact_fn.data.table import Table
 from artifact_fn.errors import DataError
+from artifact_fn.training import pairing
+from artifact_fn.training.contracts import ModelInput
+
+B_co = TypeVar("B_co", covariant=True, default=dict[str, Any])
+I = TypeVar("I", bound=ModelInput)  # noqa: E741
 
 
 @attrs.frozen(eq=False)
-class Loader:
+class Loader(Generic[B_co]):
     """Batches of a table's rows, each a dict of columns [batch_size, ...].
+
+    Generic in the type of a batch: a `dict[str, Any]`, or what `typed` has named.
 
     Holds no order and no position: both are arguments of `batches`, so reading it changes
     nothing, and an epoch can be read again, or from its middle on. A batch is a copy of its
@@ -72,6 +80,25 @@ class Loader:
         """The table's columns, by name: tensors [N, ...], or trees of them."""
         return self.table.columns
 
+    def typed(self, inputs: type[I]) -> "Loader[I]":
+        """The same loader, whose batches are of a type, for `on`.
+
+        Args:
+            inputs: A TypedDict of columns, with plain keys.
+
+        Raises:
+            DataError: the table lacks a column that `inputs` requires, or `inputs` is no
+                TypedDict.
+
+        Example:
+            >>> import torch
+            >>> class X(ModelInput):
+            ...     x: Tensor
+            >>> loader = Loader(Table({"x": torch.arange(5)}), batch_size=2).typed(X)
+        """
+        same: Any = pairing.typed(self, inputs)
+        return cast("Loader[I]", same)
+
     def order(self, key: Tensor | None, epoch: int) -> Tensor:
         """The rows in the order of an epoch: int64 [N], where the table is.
 
@@ -84,7 +111,7 @@ class Loader:
         """
         return self._order.of(key, epoch).to(self.table.device)
 
-    def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[dict[str, Any]]:
+    def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[B_co]:
         """The batches of an epoch from batch `start` on.
 
         Args:
@@ -96,4 +123,4 @@ class Loader:
             DataError: `key` is no key, `epoch` no index, or there is no batch `start`.
         """
         rows = self._order.batches(key, epoch, start, device=self.table.device)
-        return (self.table.rows(some) for some in rows)
+        return (cast(B_co, self.table.rows(some)) for some in rows)

@@ -2,8 +2,21 @@
 
 from artifact_fn.training import metrics
 from artifact_fn.training.compiled import Compiled, compiled
-from artifact_fn.training.contracts import Arguments, Aux, Batch, Model, Objective, Source, Step
+from artifact_fn.training.contracts import (
+    Arguments,
+    Aux,
+    Batch,
+    HasForward,
+    HasKeyedForward,
+    Model,
+    ModelInput,
+    ModelOutput,
+    Objective,
+    Source,
+    Step,
+)
 from artifact_fn.training.cuts import Cut, cuts
+from artifact_fn.training.declared import Declared
 from artifact_fn.training.functional import functional
 from artifact_fn.training.loop import Advance, Stream, epochs, fit
 from artifact_fn.training.objectives import (
@@ -13,10 +26,12 @@ from artifact_fn.training.objectives import (
     supervised,
     weighted,
 )
+from artifact_fn.training.pairing import On, Pairing, on, typed
 from artifact_fn.training.precision import autocast
 from artifact_fn.training.routines import Routine, evaluate, evaluation
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import eval_step, sequence, train_step
+from artifact_fn.training.workflow import Workflow
 
 __all__ = [
     "Advance",
@@ -25,13 +40,21 @@ __all__ = [
     "Batch",
     "Compiled",
     "Cut",
+    "Declared",
+    "HasForward",
+    "HasKeyedForward",
     "Model",
+    "ModelInput",
+    "ModelOutput",
     "Objective",
+    "On",
+    "Pairing",
     "Routine",
     "Source",
     "Step",
     "Stream",
     "TrainState",
+    "Workflow",
     "autocast",
     "compiled",
     "cuts",
@@ -45,8 +68,10 @@ __all__ = [
     "metrics",
     "minimise",
     "objective",
+    "on",
     "sequence",
     "supervised",
     "train_step",
+    "typed",
     "weighted",
 ]

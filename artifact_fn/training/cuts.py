@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from artifact_fn.training.contracts import Batch, Gathered, Source, Step
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, merge
 from artifact_fn.training.step import ORDER
+
+B = TypeVar("B", bound=Batch)
 
 CHUNK = 128
 """Steps between two cuts at most, where nobody says otherwise."""
@@ -43,9 +45,9 @@ class Cut(NamedTuple):
 
 
 def cuts(
-    step: Step[TrainState],
+    step: Step[TrainState, B],
     state: TrainState,
-    source: Source,
+    source: Source[B],
     *,
     epoch: int = 1,
     start: int = 0,

@@ -14,7 +14,7 @@ from artifact_fn.folds.epoch import SECONDS, Epoch, Run, Stop
 from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
 from artifact_fn.training.compiled import eager, like
-from artifact_fn.training.contracts import Source, Step
+from artifact_fn.training.contracts import Batch, Source, Step
 from artifact_fn.training.cuts import cuts, grid
 from artifact_fn.training.preflight import check_finite, first_batch, tried
 from artifact_fn.training.routines import Prepared, Routine, prefixed
@@ -22,6 +22,7 @@ from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
 
 S = TypeVar("S")
+B = TypeVar("B", bound=Batch)
 
 TRAIN = "train"
 """The split under which a training step's own metrics are found."""
@@ -64,9 +65,9 @@ class Stream:
 
 
 def epochs(
-    step: Step[TrainState],
+    step: Step[TrainState, B],
     state: TrainState,
-    source: Source,
+    source: Source[B],
     *,
     routines: Sequence[Routine] = (),
     completed: int = 0,

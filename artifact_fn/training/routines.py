@@ -1,13 +1,14 @@
 """Routines: what is computed at the end of an epoch, when it is due."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, Protocol
 
 import attrs
+from typing_extensions import TypeVar
 
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
-from artifact_fn.training.contracts import Objective, Source, Step
+from artifact_fn.training.contracts import Batch, Objective, Source, Step
 from artifact_fn.training.cuts import cuts
 from artifact_fn.training.preflight import first_batch, tried
 from artifact_fn.training.state import TrainState
@@ -17,12 +18,21 @@ from artifact_fn.training.step import eval_step
 Results = tuple[Mapping[str, float], Mapping[str, Any]]
 """Scores and artifacts by `split/name`."""
 
-Wrap = Callable[[Step[TrainState]], Step[TrainState]]
-"""Compiles a step as the training step is, or leaves it as it is."""
+S = TypeVar("S")
+B = TypeVar("B", bound=Batch)
+S_contra = TypeVar("S_contra", contravariant=True, default=TrainState)
+
+
+class Wrap(Protocol):
+    """Compiles a step as the training step is, or leaves it as it is."""
+
+    def __call__(self, step: Step[S, B], /) -> Step[S, B]:
+        """The same step."""
+        ...
 
 
 @attrs.frozen(eq=False)
-class Prepared:
+class Prepared(Generic[S_contra]):
     """A routine that has seen the state it will be given.
 
     Attributes:
@@ -31,11 +41,11 @@ class Prepared:
     """
 
     makes: frozenset[str]
-    run: Callable[[TrainState], Results]
+    run: Callable[[S_contra], Results]
 
 
 @attrs.frozen(eq=False)
-class Routine:
+class Routine(Generic[S_contra]):
     """Something computed from the state at the end of the epochs when it is due.
 
     Attributes:
@@ -47,11 +57,11 @@ class Routine:
 
     name: str
     due: Cadence
-    prepare: Callable[[Wrap, TrainState], Prepared]
+    prepare: Callable[[Wrap, S_contra], Prepared[S_contra]]
 
 
 def evaluation(
-    split: str, objective: Objective, source: Source, *, every: int | Cadence = 1
+    split: str, objective: Objective[B, Any], source: Source[B], *, every: int | Cadence = 1
 ) -> Routine:
     """The objective's loss and metrics over all of a source, in evaluation mode.
 
@@ -80,7 +90,9 @@ def evaluation(
     return Routine(f"evaluation({split!r})", due, prepare)
 
 
-def evaluate(objective: Objective, state: TrainState, source: Source) -> dict[str, float]:
+def evaluate(
+    objective: Objective[B, Any], state: TrainState, source: Source[B]
+) -> dict[str, float]:
     """The objective's loss and metrics of one state over all of a source, once.
 
     For a test set, after the run: `evaluate(objective, run.answers["best"].state, test)`.
@@ -104,6 +116,6 @@ def prefixed(split: str, scores: Mapping[str, float], artifacts: Mapping[str, An
     )
 
 
-def _swept(step: Step[TrainState], state: TrainState, source: Source) -> Results:
+def _swept(step: Step[TrainState, B], state: TrainState, source: Source[B]) -> Results:
     parts = [cut.metrics for cut in cuts(step, state, source, shuffled=False)]
     return answers(merge(parts))

@@ -4,10 +4,13 @@
 # inside a compiled step.
 from __future__ import annotations
 
+from typing import Any, Generic
+
 import attrs
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
+from typing_extensions import TypeVar
 
 from artifact_fn import random, tree
 from artifact_fn.errors import MetricError, OptimError
@@ -18,6 +21,9 @@ from artifact_fn.training.contracts import Batch, Buffers, Objective, Params, St
 from artifact_fn.training.state import TrainState, selected_params
 from artifact_fn.training.statistics import Mean, Metrics, merge
 
+B = TypeVar("B", bound=Batch)
+B_contra = TypeVar("B_contra", contravariant=True, default=Any)
+
 # What the numbers are does not matter, only that no two purposes share one: training draws from
 # fold_in(key, step), every other purpose from a key of its own.
 EVALUATION = 0x65766C
@@ -25,7 +31,7 @@ ORDER = 0x6F7264
 
 
 @attrs.frozen(eq=False)
-class TrainStep:
+class TrainStep(Generic[B_contra]):
     """A step of training, and what it was made of.
 
     Attributes:
@@ -37,26 +43,26 @@ class TrainStep:
         accumulate: In how many parts it takes a batch.
     """
 
-    take: Step[TrainState]
-    objective: Objective
+    take: Step[TrainState, B_contra]
+    objective: Objective[B_contra, Any]
     optimizer: Optimizer
     name: str | None
     only: str | None
     accumulate: int
 
-    def __call__(self, state: TrainState, batch: Batch, /) -> tuple[TrainState, Metrics]:
+    def __call__(self, state: TrainState, batch: B_contra, /) -> tuple[TrainState, Metrics]:
         """The next state, and the metrics of this batch."""
         return self.take(state, batch)
 
 
 def train_step(
-    objective: Objective,
+    objective: Objective[B, Any],
     optimizer: Optimizer,
     *,
     name: str | None = None,
     only: str | None = None,
     accumulate: int = 1,
-) -> TrainStep:
+) -> TrainStep[B]:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
     Its metrics are the objective's, what the optimizer reports (`lr`) and `grad_norm`, the
@@ -96,7 +102,7 @@ def train_step(
         )
     prefix = "" if name is None else f"{name}/"
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
         key = random.fold_in(state.key, state.step)
         trained = selected_params(state.params, only)
         grads, metrics, buffers = _gradients(objective, state, trained, batch, key, accumulate)
@@ -116,13 +122,13 @@ def train_step(
     return TrainStep(step, objective, optimizer, name, only, accumulate)
 
 
-def sequence(*steps: Step[TrainState]) -> Step[TrainState]:
+def sequence(*steps: Step[TrainState, B]) -> Step[TrainState, B]:
     """Several steps on each batch, one after the other, as one step.
 
     Each counts as a step of the state. Where two make the same metric, give them names.
     """
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
         metrics: Metrics = {}
         for part in steps:
             state, found = part(state, batch)
@@ -173,14 +179,14 @@ def _gradients(
     return total, merge(found), buffers
 
 
-def eval_step(objective: Objective) -> Step[TrainState]:
+def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
     """A step of evaluation: the objective's metrics, in evaluation mode, without a gradient.
 
     The state comes back with the step counted, so that a sweep draws anew for each batch (a
     model may sample when it is evaluated); everything else in it is untouched.
     """
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
         key = random.fold_in(random.fold_in(state.key, EVALUATION), state.step)
         _, aux = objective(state.params, state.buffers, batch, key, False)
         return tree.replace(state, step=state.step + 1), aux.metrics

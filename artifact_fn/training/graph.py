@@ -54,11 +54,25 @@ def graph(function: Callable[..., Sequence[Tensor]], cache: Path, device: torch.
                 found: Sequence[Tensor] = program(*leaves)
                 return found
             with _compiling(cache), _told():
-                found = program(*leaves)
+                found = program(*_apart(leaves))
             first = False
             return found
 
     return called
+
+
+def _apart(leaves: Sequence[Tensor]) -> list[Tensor]:
+    """The same tensors, no two of them in one memory: a scan cannot be traced over such.
+
+    What has been traced does not depend on it, so later calls may be given what they like.
+    """
+    seen: set[int] = set()
+    found = []
+    for leaf in leaves:
+        memory = leaf.untyped_storage().data_ptr()
+        found.append(leaf.clone() if memory in seen else leaf)
+        seen.add(memory)
+    return found
 
 
 def compilations() -> int:

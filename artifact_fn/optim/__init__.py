@@ -4,6 +4,7 @@ from artifact_fn.optim import schedules
 from artifact_fn.optim.adaptive import adadelta, adagrad, rmsprop
 from artifact_fn.optim.averaged import asgd
 from artifact_fn.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
+from artifact_fn.optim.cycles import cyclic, one_cycle, warm_restarts
 from artifact_fn.optim.groups import by_path, freeze, masked
 from artifact_fn.optim.leafwise import RuleState, leafwise
 from artifact_fn.optim.matrices import muon
@@ -18,8 +19,8 @@ from artifact_fn.optim.schedules import (
     linear,
     multistep,
     polynomial,
+    scaled,
     step,
-    warm_restarts,
     warmup,
 )
 from artifact_fn.optim.signs import lion, rprop
@@ -43,6 +44,7 @@ __all__ = [
     "clip_by_value",
     "constant",
     "cosine",
+    "cyclic",
     "exponential",
     "freeze",
     "global_norm",
@@ -54,10 +56,12 @@ __all__ = [
     "multistep",
     "muon",
     "nadam",
+    "one_cycle",
     "polynomial",
     "radam",
     "rmsprop",
     "rprop",
+    "scaled",
     "schedules",
     "sgd",
     "step",

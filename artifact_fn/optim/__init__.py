@@ -6,6 +6,7 @@ from artifact_fn.optim.averaged import asgd
 from artifact_fn.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
 from artifact_fn.optim.cycles import cyclic, one_cycle, warm_restarts
 from artifact_fn.optim.groups import by_path, freeze, masked
+from artifact_fn.optim.hyper import lowered, reduce_on_plateau, scheduled
 from artifact_fn.optim.leafwise import RuleState, leafwise
 from artifact_fn.optim.matrices import muon
 from artifact_fn.optim.moments import adamax, nadam, radam
@@ -52,6 +53,7 @@ __all__ = [
     "leafwise",
     "linear",
     "lion",
+    "lowered",
     "masked",
     "multistep",
     "muon",
@@ -59,9 +61,11 @@ __all__ = [
     "one_cycle",
     "polynomial",
     "radam",
+    "reduce_on_plateau",
     "rmsprop",
     "rprop",
     "scaled",
+    "scheduled",
     "schedules",
     "sgd",
     "step",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn import tree
-from artifact_fn.optim.scalars import caster, count_of, report_lr, scalars, scheduled
+from artifact_fn.optim.scalars import caster, count_of, hyper_now, report_lr, scalars
 from artifact_fn.optim.schedules import Schedule, schedule_of
 from artifact_fn.optim.transform import Grads, Params, Rule
 
@@ -29,7 +29,8 @@ class RuleState:
 
     Attributes:
         count: int64 [], updates done.
-        hyper: float64 [] each; `lr` is the rate of the last update.
+        hyper: float64 [] each; `lr` is the rate of the last update, and `lr_scale` what a scheduled
+            one is multiplied by.
         moments: By name, then by path, as the parameters.
     """
 
@@ -68,7 +69,7 @@ def leafwise(
         >>> rule.update({"w": torch.tensor([1.0])}, rule.init(params), params)[0]
         {'w': tensor([0.5000])}
     """
-    schedule = schedule_of(lr)
+    schedule_of(lr)  # refuses what is no rate
     kept = {"weight_decay": l2} | hyper
 
     def init(params: Params) -> RuleState:
@@ -77,10 +78,10 @@ def leafwise(
             name: {path: _full(param, value) for path, param in params.items()}
             for name, value in moments.items()
         }
-        return RuleState(count, scalars(schedule, count, **kept), first)
+        return RuleState(count, scalars(lr, count, **kept), first)
 
     def update(grads: Grads, state: RuleState, params: Params) -> tuple[Params, RuleState]:
-        set_now = scheduled(state.hyper, lr, schedule, state.count)
+        set_now = hyper_now(state.hyper, lr, state.count)
         time = (state.count + 1).to(torch.float64)
         known = set_now | prepare(set_now, time)
         new_params: Params = {}

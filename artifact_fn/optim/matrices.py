@@ -10,10 +10,10 @@ from artifact_fn.optim.leafwise import RuleState
 from artifact_fn.optim.scalars import (
     caster,
     count_of,
+    hyper_now,
     not_negative,
     report_lr,
     scalars,
-    scheduled,
     zeros,
 )
 from artifact_fn.optim.schedules import Schedule, schedule_of
@@ -56,7 +56,7 @@ def muon(
         >>> rule.update({"w": torch.eye(2)}, rule.init(params), params)[0]["w"].diag().sign()
         tensor([-1., -1.])
     """
-    schedule = schedule_of(lr)
+    schedule_of(lr)  # refuses what is no rate
     not_negative(weight_decay=weight_decay, momentum=momentum)
     if not 0 <= ns_steps < 100:
         raise OptimError("ns_steps is below 100", got=f"ns_steps={ns_steps}", do="give e.g. 5")
@@ -70,11 +70,11 @@ def muon(
                     do="give it the matrices by by_path or masked, and the rest to adamw",
                 )
         count = count_of(params)
-        hyper = scalars(schedule, count, weight_decay=weight_decay, momentum=momentum)
+        hyper = scalars(lr, count, weight_decay=weight_decay, momentum=momentum)
         return RuleState(count, hyper, {"momentum_buffer": zeros(params)})
 
     def update(grads: Grads, state: RuleState, params: Params) -> tuple[Params, RuleState]:
-        hyper = scheduled(state.hyper, lr, schedule, state.count)
+        hyper = hyper_now(state.hyper, lr, state.count)
         new_params: Params = {}
         buffers: Params = {}
         for name, param in params.items():

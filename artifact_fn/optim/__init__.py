@@ -3,9 +3,16 @@
 from artifact_fn.optim import schedules
 from artifact_fn.optim.adaptive import adadelta, adagrad, rmsprop
 from artifact_fn.optim.averaged import asgd
-from artifact_fn.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
+from artifact_fn.optim.averaging import averaged, ema, swa
+from artifact_fn.optim.clipping import (
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    global_norm,
+)
 from artifact_fn.optim.cycles import cyclic, one_cycle, warm_restarts
 from artifact_fn.optim.groups import by_path, freeze, masked
+from artifact_fn.optim.guards import check_skips, skip_nonfinite
 from artifact_fn.optim.hyper import lowered, reduce_on_plateau, scheduled
 from artifact_fn.optim.leafwise import RuleState, leafwise
 from artifact_fn.optim.matrices import muon
@@ -39,13 +46,17 @@ __all__ = [
     "adamax",
     "adamw",
     "asgd",
+    "averaged",
     "by_path",
     "chain",
+    "check_skips",
     "clip_by_global_norm",
+    "clip_by_norm",
     "clip_by_value",
     "constant",
     "cosine",
     "cyclic",
+    "ema",
     "exponential",
     "freeze",
     "global_norm",
@@ -68,7 +79,9 @@ __all__ = [
     "scheduled",
     "schedules",
     "sgd",
+    "skip_nonfinite",
     "step",
+    "swa",
     "warm_restarts",
     "warmup",
 ]

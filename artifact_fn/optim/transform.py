@@ -14,7 +14,10 @@ from artifact_fn.errors import OptimError
 Params = dict[str, Tensor]
 Grads = dict[str, Tensor]
 Report = Mapping[str, Tensor]
-"""Scalars a part of an optimizer has to tell of its last update, e.g. `{"lr": ...}`."""
+"""Scalars a part of an optimizer has to tell of its last update, e.g. `{"lr": ...}`.
+
+A floating one is averaged over steps, a whole number is a count and adds up.
+"""
 
 
 def _no_report(state: Any) -> Report:

@@ -13,6 +13,7 @@ from artifact_fn.errors import DataError, FoldError, ScoreError
 from artifact_fn.folds.epoch import SECONDS, Epoch, Run, Stop
 from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
+from artifact_fn.optim.guards import Skips, check_skips
 from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Source, Step
 from artifact_fn.training.control import Control, check_control, steered, unchanged
@@ -21,6 +22,7 @@ from artifact_fn.training.preflight import check_finite, first_batch, tried
 from artifact_fn.training.routines import Prepared, Routine, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
+from artifact_fn.tree import records
 
 S = TypeVar("S")
 
@@ -99,6 +101,7 @@ def epochs(
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
         FoldError: `control` is no control.
         ScoreError: it reads a score that nothing makes.
+        NonFiniteError: at a cut, `optim.skip_nonfinite` has skipped too many updates in a row.
     """
     check_control(control)
     for routine in routines:
@@ -128,6 +131,8 @@ def epochs(
             do="give the routines other splits",
         )
 
+    guarded = bool(records(state.opt_state, Skips))
+
     def events() -> Iterator[Event]:
         began = math.nan if clock is None else clock()
         current, carry = state, control.init()
@@ -135,6 +140,8 @@ def epochs(
             current, parts = steered(control, carry, current), []
             for cut in cuts(step, current, source, epoch=index, chunk=chunk):
                 current = cut.state
+                if guarded:
+                    check_skips(current.opt_state)
                 parts.append(cut.metrics)
                 yield Advance(index, cut.cursor, source.steps)
             scores, artifacts = prefixed(TRAIN, *answers(merge(parts)))

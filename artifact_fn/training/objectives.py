@@ -19,7 +19,7 @@ Evaluate = Callable[[Params, Buffers, Batch, Tensor, bool], tuple[Tensor, Any, B
 Loss = Callable[[Any, Batch], Tensor]
 """(outputs, batch) to a scalar loss, a mean over rows."""
 
-_TAKEN = ("loss", "lr", "grad_norm")
+_TAKEN = ("loss", "lr", "grad_norm", "skipped")
 
 
 def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:

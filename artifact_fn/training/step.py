@@ -15,7 +15,7 @@ from artifact_fn.optim.transform import Optimizer, check_rule_at_end
 from artifact_fn.training.batches import rows
 from artifact_fn.training.contracts import Batch, Buffers, Objective, Params, Step
 from artifact_fn.training.state import TrainState, selected_params
-from artifact_fn.training.statistics import Mean, Metrics, merge
+from artifact_fn.training.statistics import Mean, Metrics, Statistic, Sum, merge
 
 # What the numbers are does not matter, only that no two purposes share one: training draws from
 # fold_in(key, step), every other purpose from a key of its own.
@@ -33,8 +33,9 @@ def train_step(
 ) -> Step[TrainState]:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
-    Its metrics are the objective's, what the optimizer reports (`lr`) and `grad_norm`, the
-    global 2-norm of the gradients before any clipping; the last two are means over steps.
+    Its metrics are the objective's, what the optimizer reports (`lr`; with `skip_nonfinite`,
+    `skipped`) and `grad_norm`, the global 2-norm of the gradients before any clipping. Of these,
+    floating ones are means over steps, counts are sums.
 
     Args:
         objective: What is minimised.
@@ -162,8 +163,10 @@ def eval_step(objective: Objective) -> Step[TrainState]:
     return step
 
 
-def _of_one_step(value: Tensor) -> Mean:
-    """A mean over steps: a value with the weight 1."""
+def _of_one_step(value: Tensor) -> Statistic:
+    """What one step tells: a floating value is a mean over steps, a whole one adds up."""
     # Cloned: a rate is a leaf of the state, and an answer shares no memory with its arguments.
+    if not value.is_floating_point():
+        return Sum(value.clone())
     value = value.detach().to(torch.float64).clone()
     return Mean(value, torch.ones_like(value))

@@ -69,7 +69,7 @@ def scheduled(rule: Rule, **schedules: Schedule) -> Rule:
         now = {name: schedule(state.count) for name, schedule in schedules.items()}
         return tree.replace(state, hyper=state.hyper | now)
 
-    return Rule(init, update, rule.report, rule.elementwise)
+    return Rule(init, update, rule.report, rule.elementwise, rule.options)
 
 
 def lowered(opt_state: Any, factor: float, *, min_lr: float = 0.0, eps: float = 0.0) -> Any:

@@ -2,11 +2,13 @@
 
 What an elementwise rule does to an element depends on that element, its gradient, its moments
 and scalars alone, so parameters may be stored as one flat vector and come out the same. A
-complex parameter is a real one with two numbers in place of each; `torch.optim` does so too in
-part of its arithmetic, and is equalled there to rounding.
+complex parameter is a real one with two numbers in place of each. `torch.optim` splits it later
+in some rules, and adds a multiple to it in two operations where that of real numbers is one; those
+are equalled to rounding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,6 +50,7 @@ def leafwise(
     prepare: Prepare = lambda hyper, time: {},
     maximize: bool = False,
     l2: float = 0.0,
+    options: Mapping[str, Any] | None = None,
 ) -> Rule:
     """A rule from what it does to one parameter.
 
@@ -61,6 +64,7 @@ def leafwise(
         maximize: Whether to climb.
         l2: Penalty added to the gradient, times the parameter; kept in the state as
             `weight_decay`.
+        options: What else is built into the rule, by torch's name.
 
     Example:
         >>> rule = leafwise(
@@ -105,7 +109,9 @@ def leafwise(
         after = {name: known[name] for name in state.hyper}
         return new_params, RuleState(state.count + 1, after, new_moments)
 
-    return Rule(init, update, report_lr, elementwise=True)
+    return Rule(
+        init, update, report_lr, elementwise=True, options={**(options or {}), "maximize": maximize}
+    )
 
 
 def _full(param: Tensor, value: float) -> Tensor:

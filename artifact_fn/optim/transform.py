@@ -52,12 +52,15 @@ class Rule:
         report: State to the scalars worth telling every step.
         elementwise: Whether an element's update depends on no other element, nor on the
             parameter's shape: then parameters may be stored as one flat vector.
+        options: What is built into a rule and not in its state (`maximize`, `nesterov`, ...), by
+            torch's name; read when a state is taken over from torch.
     """
 
     init: Callable[[Params], Any]
     update: Callable[[Grads, Any, Params], tuple[Params, Any]]
     report: Callable[[Any], Report] = _no_report
     elementwise: bool = False
+    options: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 Optimizer = Rule

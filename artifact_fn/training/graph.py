@@ -54,11 +54,25 @@ def graph(function: Callable[..., Sequence[Tensor]], cache: Path, device: torch.
                 found: Sequence[Tensor] = program(*leaves)
                 return found
             with _compiling(cache), _told():
-                found = program(*leaves)
+                found = program(*_apart(leaves))
             first = False
             return found
 
     return called
+
+
+def _apart(leaves: Sequence[Tensor]) -> list[Tensor]:
+    """The same tensors, none of them twice.
+
+    Of two arguments that are one tensor, torch compiles one, and without guards it would not see
+    that they are two the next time.
+    """
+    seen: set[int] = set()
+    found = []
+    for leaf in leaves:
+        found.append(leaf.clone() if id(leaf) in seen else leaf)
+        seen.add(id(leaf))
+    return found
 
 
 def compilations() -> int:

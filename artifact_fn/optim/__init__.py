@@ -32,6 +32,7 @@ from artifact_fn.optim.schedules import (
     warmup,
 )
 from artifact_fn.optim.signs import lion, rprop
+from artifact_fn.optim.torch_state import from_torch, to_torch
 from artifact_fn.optim.transform import Optimizer, Rule, Transform, chain
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "ema",
     "exponential",
     "freeze",
+    "from_torch",
     "global_norm",
     "join",
     "leafwise",
@@ -82,6 +84,7 @@ __all__ = [
     "skip_nonfinite",
     "step",
     "swa",
+    "to_torch",
     "warm_restarts",
     "warmup",
 ]

@@ -164,4 +164,10 @@ def _averaging(
         mean = {path: mixed(state.mean[path], param) for path, param in moved.items()}
         return moved, Averaged(inner, count, state.taken + take, mean)
 
-    return Rule(init, update, lambda state: optimizer.report(state.inner), optimizer.elementwise)
+    return Rule(
+        init,
+        update,
+        lambda state: optimizer.report(state.inner),
+        optimizer.elementwise,
+        optimizer.options,
+    )

@@ -112,7 +112,7 @@ def skip_nonfinite(optimizer: Rule, *, in_a_row: int = 10) -> Rule:
     def report(state: Skips) -> Report:
         return {**optimizer.report(state.inner), "skipped": (state.row > 0).to(torch.int64)}
 
-    return Rule(init, update, report)
+    return Rule(init, update, report, options=optimizer.options)
 
 
 def check_skips(opt_state: Any) -> None:

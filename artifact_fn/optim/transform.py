@@ -116,7 +116,7 @@ def chain(*parts: Transform | Rule) -> Optimizer:
             told |= part.report(part_state)
         return told
 
-    return Rule(init, update, report)
+    return Rule(init, update, report, options=rule.options)
 
 
 def check_rule_at_end(optimizer: Any) -> None:

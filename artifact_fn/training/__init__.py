@@ -13,6 +13,7 @@ from artifact_fn.training.objectives import (
     supervised,
     weighted,
 )
+from artifact_fn.training.per_sample import clipped_grads, per_sample_grads
 from artifact_fn.training.precision import autocast
 from artifact_fn.training.routines import Routine, evaluate, evaluation
 from artifact_fn.training.state import TrainState
@@ -33,6 +34,7 @@ __all__ = [
     "Stream",
     "TrainState",
     "autocast",
+    "clipped_grads",
     "compiled",
     "cuts",
     "epochs",
@@ -45,6 +47,7 @@ __all__ = [
     "metrics",
     "minimise",
     "objective",
+    "per_sample_grads",
     "sequence",
     "supervised",
     "train_step",

@@ -4,6 +4,8 @@
 # inside a compiled step.
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
@@ -13,7 +15,8 @@ from artifact_fn.errors import MetricError, OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Optimizer, check_rule_at_end
 from artifact_fn.training.batches import rows
-from artifact_fn.training.contracts import Batch, Buffers, Objective, Params, Step
+from artifact_fn.training.contracts import Aux, Batch, Buffers, Objective, Params, Step
+from artifact_fn.training.per_sample import check_norm, clipped_grads
 from artifact_fn.training.state import TrainState, selected_params
 from artifact_fn.training.statistics import Mean, Metrics, Statistic, Sum, merge
 
@@ -30,6 +33,7 @@ def train_step(
     name: str | None = None,
     only: str | None = None,
     accumulate: int = 1,
+    clip_rows: float | None = None,
 ) -> Step[TrainState]:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
@@ -45,9 +49,11 @@ def train_step(
             as in `TrainState.create`.
         accumulate: In how many parts the batch is taken, one after the other, their gradients
             weighted by their rows: the memory of one part, the gradient of the whole.
+        clip_rows: Global norm to which the gradient of each row is clipped before their mean is
+            taken (see `clipped_grads`); for models that write no buffers.
 
     Raises:
-        OptimError: `accumulate` is below 1.
+        OptimError: `accumulate` is below 1, or `clip_rows` not positive.
 
     Example:
         >>> import torch.nn.functional as F
@@ -69,12 +75,16 @@ def train_step(
             got=f"accumulate={accumulate}",
             do="give 1 or more",
         )
+    if clip_rows is not None:
+        check_norm(clip_rows)
     prefix = "" if name is None else f"{name}/"
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = random.fold_in(state.key, state.step)
         trained = selected_params(state.params, only)
-        grads, metrics, buffers = _gradients(objective, state, trained, batch, key, accumulate)
+        grads, metrics, buffers = _gradients(
+            objective, state, trained, batch, key, accumulate, clip_rows
+        )
         opt_state = state.opt_state if name is None else state.opt_state[name]
         updated, opt_state = optimizer.update(grads, opt_state, trained)
         told = {**optimizer.report(opt_state), "grad_norm": global_norm(grads)}
@@ -121,9 +131,14 @@ def _gradients(
     batch: Batch,
     key: Tensor,
     accumulate: int,
+    clip_rows: float | None,
 ) -> tuple[Params, Metrics, Buffers]:
     buffers, every = state.buffers, rows(batch)
     size = -(-every // accumulate)
+
+    def whole(params: Params, *rest: Any) -> tuple[Tensor, Aux]:
+        return objective({**state.params, **params}, *rest)
+
     weighted: list[Params] = []
     found: list[Metrics] = []
     for i, start in enumerate(range(0, every, size)):
@@ -135,10 +150,13 @@ def _gradients(
         def loss_of(
             params: Params, part: Batch = part, key: Tensor = part_key, buffers: Buffers = buffers
         ) -> tuple[Tensor, tuple[Metrics, Buffers]]:
-            loss, aux = objective({**state.params, **params}, buffers, part, key, True)
+            loss, aux = whole(params, buffers, part, key, True)
             return loss, (aux.metrics, aux.buffers)
 
-        grads, (_, (metrics, buffers)) = grad_and_value(loss_of, has_aux=True)(trained)
+        if clip_rows is None:
+            grads, (_, (metrics, buffers)) = grad_and_value(loss_of, has_aux=True)(trained)
+        else:
+            grads, metrics = clipped_grads(whole, clip_rows)(trained, buffers, part, part_key)
         share = rows(part) / every
         weighted.append(grads if share == 1 else {p: share * g for p, g in grads.items()})
         found.append(metrics)

@@ -60,7 +60,7 @@ class Rule:
     update: Callable[[Grads, Any, Params], tuple[Params, Any]]
     report: Callable[[Any], Report] = _no_report
     elementwise: bool = False
-    options: Mapping[str, Any] = attrs.field(factory=dict)
+    options: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
 
 
 Optimizer = Rule

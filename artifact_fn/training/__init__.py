@@ -3,6 +3,7 @@
 from artifact_fn.training import metrics
 from artifact_fn.training.compiled import Compiled, compiled
 from artifact_fn.training.contracts import Arguments, Aux, Batch, Model, Objective, Source, Step
+from artifact_fn.training.control import Control
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.functional import functional
 from artifact_fn.training.loop import Advance, Stream, epochs, fit
@@ -25,6 +26,7 @@ __all__ = [
     "Aux",
     "Batch",
     "Compiled",
+    "Control",
     "Cut",
     "Model",
     "Objective",

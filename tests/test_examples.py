@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "binary_classification.py"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def ran(*options: str) -> dict[str, Any]:
+def ran(*options: str, example: str = "binary_classification") -> dict[str, Any]:
     found = subprocess.run(
-        [sys.executable, str(EXAMPLE), *options], check=True, capture_output=True, text=True
+        [sys.executable, str(EXAMPLES / f"{example}.py"), *options],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     answer: dict[str, Any] = json.loads(found.stdout.strip().splitlines()[-1])
     return answer
@@ -36,3 +39,11 @@ def test_binary_classification_eager_and_compiled(tmp_path: Path) -> None:
     lines = (tmp_path / "history.csv").read_text().splitlines()
     assert lines[0].startswith("epoch,train/loss,")
     assert len(lines) == compiled["epochs"] + 1
+
+
+def test_hypergradients_are_those_of_differences() -> None:
+    answer = ran("--steps", "12", example="hypergradients")
+    assert answer["gradients"].keys() == {"lr", "weight_decay", "weight"}
+    for name, (ours, theirs) in answer["gradients"].items():
+        assert abs(ours - theirs) <= 1e-5 * abs(theirs) + 1e-10, name
+    assert answer["caught"] > answer["flipped"] / 2

@@ -15,6 +15,7 @@ from artifact_fn.training.contracts import (
     Source,
     Step,
 )
+from artifact_fn.training.control import Control
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.declared import Declared
 from artifact_fn.training.functional import functional
@@ -27,6 +28,7 @@ from artifact_fn.training.objectives import (
     weighted,
 )
 from artifact_fn.training.pairing import On, Pairing, on, typed
+from artifact_fn.training.per_sample import clipped_grads, per_sample_grads
 from artifact_fn.training.precision import autocast
 from artifact_fn.training.routines import Routine, evaluate, evaluation
 from artifact_fn.training.state import TrainState
@@ -39,6 +41,7 @@ __all__ = [
     "Aux",
     "Batch",
     "Compiled",
+    "Control",
     "Cut",
     "Declared",
     "HasForward",
@@ -56,6 +59,7 @@ __all__ = [
     "TrainState",
     "Workflow",
     "autocast",
+    "clipped_grads",
     "compiled",
     "cuts",
     "epochs",
@@ -69,6 +73,7 @@ __all__ = [
     "minimise",
     "objective",
     "on",
+    "per_sample_grads",
     "sequence",
     "supervised",
     "train_step",

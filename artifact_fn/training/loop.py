@@ -13,13 +13,16 @@ from artifact_fn.errors import DataError, FoldError, ScoreError
 from artifact_fn.folds.epoch import SECONDS, Epoch, Run, Stop
 from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
+from artifact_fn.optim.guards import Skips, check_skips
 from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Batch, Source, Step
+from artifact_fn.training.control import Control, check_control, steered, unchanged
 from artifact_fn.training.cuts import cuts, grid
 from artifact_fn.training.preflight import check_finite, first_batch, tried
 from artifact_fn.training.routines import Prepared, Routine, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
+from artifact_fn.tree import records
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Batch)
@@ -70,6 +73,7 @@ def epochs(
     source: Source[B],
     *,
     routines: Sequence[Routine] = (),
+    control: Control = unchanged,
     completed: int = 0,
     chunk: int | None = None,
     clock: Callable[[], float] | None = None,
@@ -84,6 +88,9 @@ def epochs(
         state: At the end of epoch `completed`.
         source: Of the training batches.
         routines: What is computed at an epoch's end, in this order.
+        control: A fold over the epochs that answers a function from state to state, applied
+            before each epoch, such as `optim.reduce_on_plateau`. To go on where a run was left,
+            give the fold its carry: `attrs.evolve(control, init=lambda: carry)`.
         completed: Epochs already behind `state`.
         chunk: Steps between two cuts of an epoch; None for the fewest equal parts of at most
             128, which wastes no turn of a compiled chunk.
@@ -93,7 +100,11 @@ def epochs(
         DataError: the source yields nothing, `chunk` is below 1, or two routines make the same
             score.
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
+        FoldError: `control` is no control.
+        ScoreError: it reads a score that nothing makes.
+        NonFiniteError: at a cut, `optim.skip_nonfinite` has skipped too many updates in a row.
     """
+    check_control(control)
     for routine in routines:
         if not isinstance(routine, Routine):
             raise DataError(
@@ -121,13 +132,17 @@ def epochs(
             do="give the routines other splits",
         )
 
+    guarded = bool(records(state.opt_state, Skips))
+
     def events() -> Iterator[Event]:
         began = math.nan if clock is None else clock()
-        current = state
+        current, carry = state, control.init()
         for index in itertools.count(completed + 1):
-            parts = []
+            current, parts = steered(control, carry, current), []
             for cut in cuts(step, current, source, epoch=index, chunk=chunk):
                 current = cut.state
+                if guarded:
+                    check_skips(current.opt_state)
                 parts.append(cut.metrics)
                 yield Advance(index, cut.cursor, source.steps)
             scores, artifacts = prefixed(TRAIN, *answers(merge(parts)))
@@ -135,10 +150,14 @@ def epochs(
                 more_scores, more_artifacts = part.run(current)
                 scores, artifacts = {**scores, **more_scores}, {**artifacts, **more_artifacts}
             seconds = math.nan if clock is None else clock() - began
-            yield Epoch(index, current, scores, artifacts, seconds)
+            epoch = Epoch(index, current, scores, artifacts, seconds)
+            yield epoch
+            carry = control.step(carry, epoch)
 
     timed = frozenset() if clock is None else frozenset({SECONDS})
-    return Stream(events, timed.union(*makes))
+    stream = Stream(events, timed.union(*makes))
+    check_reads(control.reads, stream.makes)
+    return stream
 
 
 def _due(prepared: Sequence[tuple[Callable[[int], bool], Prepared]], index: int) -> list[Prepared]:

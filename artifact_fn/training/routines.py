@@ -60,8 +60,17 @@ class Routine(Generic[S_contra]):
     prepare: Callable[[Wrap, S_contra], Prepared[S_contra]]
 
 
+def _itself(state: TrainState) -> TrainState:
+    return state
+
+
 def evaluation(
-    split: str, objective: Objective[B, Any], source: Source[B], *, every: int | Cadence = 1
+    split: str,
+    objective: Objective[B, Any],
+    source: Source[B],
+    *,
+    every: int | Cadence = 1,
+    of: Callable[[TrainState], TrainState] = _itself,
 ) -> Routine:
     """The objective's loss and metrics over all of a source, in evaluation mode.
 
@@ -70,20 +79,23 @@ def evaluation(
         objective: Usually the one that is minimised.
         source: Its rows, read in their own order.
         every: At which epochs: every so many, or any cadence.
+        of: What is evaluated, a function of the state: `optim.averaged` for the mean of the
+            parameters that `optim.ema` or `optim.swa` keeps. Training does not see it.
 
     Raises:
         FoldError: `every` is below 1.
+        OptimError: when training begins, `of=optim.averaged` and the optimizer keeps no mean.
     """
     due = at_every(every) if isinstance(every, int) else every
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
         step = eval_step(objective)
-        _, metrics = tried(step, state, first_batch(source))
+        _, metrics = tried(step, of(state), first_batch(source))
         names, _ = answers(metrics)
         wrapped = wrap(step)
 
         def run(state: TrainState) -> Results:
-            return prefixed(split, *_swept(wrapped, state, source))
+            return prefixed(split, *_swept(wrapped, of(state), source))
 
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
@@ -95,7 +107,8 @@ def evaluate(
 ) -> dict[str, float]:
     """The objective's loss and metrics of one state over all of a source, once.
 
-    For a test set, after the run: `evaluate(objective, run.answers["best"].state, test)`.
+    For a test set, after the run: `evaluate(objective, run.answers["best"].state, test)`; of an
+    average, `evaluate(objective, optim.averaged(state), test)`.
 
     Returns:
         Scores by name, without a split.

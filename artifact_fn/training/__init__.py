@@ -30,6 +30,7 @@ from artifact_fn.training.objectives import (
 from artifact_fn.training.pairing import On, Pairing, on, typed
 from artifact_fn.training.per_sample import clipped_grads, per_sample_grads
 from artifact_fn.training.precision import autocast
+from artifact_fn.training.prediction import predict
 from artifact_fn.training.routines import Routine, evaluate, evaluation
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import eval_step, sequence, train_step
@@ -74,6 +75,7 @@ __all__ = [
     "objective",
     "on",
     "per_sample_grads",
+    "predict",
     "sequence",
     "supervised",
     "train_step",

@@ -5,7 +5,7 @@ import argparse
 from tests.bench import environments
 from tests.bench.tasks import TASKS
 
-OTHERS = ("overhead", "memory", "coldstart", "setup")
+OTHERS = ("overhead", "memory", "coldstart", "optim", "setup")
 
 
 def main() -> None:
@@ -30,6 +30,10 @@ def main() -> None:
         from tests.bench.coldstart import coldstart
 
         coldstart(given.rounds or 3)
+    elif given.name == "optim":
+        from tests.bench import optim
+
+        optim.main(list(optim.RULES), given.rounds or 20, threads=1)
     else:
         environments.setup()
 

@@ -8,7 +8,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_m
 
 from artifact_fn import tree
 from artifact_fn.errors import OptimError
-from artifact_fn.optim import adamw, averaged, by_path, chain, clip_by_value, ema, freeze, sgd, swa
+from artifact_fn.optim import (
+    adamw,
+    averaged,
+    by_path,
+    chain,
+    clip_by_value,
+    ema,
+    freeze,
+    muon,
+    sgd,
+    swa,
+)
 from artifact_fn.testing import check_transform
 
 PARAMS = {"weight": torch.linspace(-1, 1, 6).reshape(2, 3), "bias": torch.ones(2)}
@@ -58,7 +69,8 @@ def test_averages_are_pure_and_of_every_dtype() -> None:
     _, state = rule.update(params, rule.init(params), params)
     assert state.mean["w"].dtype == torch.complex64
     assert rule.elementwise
-    assert not ema(freeze_and_chain()).elementwise
+    assert ema(freeze_and_chain()).elementwise
+    assert not ema(muon(0.1)).elementwise
 
 
 def freeze_and_chain() -> Any:

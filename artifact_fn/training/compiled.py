@@ -32,7 +32,7 @@ STEPS = 128
 """Steps a call at most, where nobody says otherwise."""
 
 SMALL = 1_000_000
-"""Numbers in what a step changes (parameters, buffers, optimizer) up to which chunks pay.
+"""Numbers in a state (parameters, buffers, optimizer) up to which chunks pay.
 
 A turn of a scan copies all of them, in 0.1 to 0.3 ms a million; a call from Python costs about
 as much whatever it does.

@@ -21,7 +21,7 @@ def main() -> None:
     elif given.name == "overhead":
         from tests.bench.overhead import overhead
 
-        overhead(given.rounds or 15)
+        overhead(given.rounds or 100)
     elif given.name == "memory":
         from tests.bench.memory import memory
 

@@ -4,6 +4,7 @@ from artifact_fn.folds.cadence import Cadence, any_of, every, first
 from artifact_fn.folds.epoch import Epoch, Run, Stop, watch
 from artifact_fn.folds.fold import Fold, named, run, scan
 from artifact_fn.folds.history import history
+from artifact_fn.folds.mode import Mode
 from artifact_fn.folds.plateau import plateau
 from artifact_fn.folds.selection import best, last, top_k
 from artifact_fn.folds.stopping import (
@@ -20,6 +21,7 @@ __all__ = [
     "Cadence",
     "Epoch",
     "Fold",
+    "Mode",
     "Run",
     "Stop",
     "Stopper",

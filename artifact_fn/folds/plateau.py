@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from artifact_fn.errors import FoldError
 from artifact_fn.folds.fold import Fold
-from artifact_fn.folds.stopping import Mode
+from artifact_fn.folds.mode import Mode
 
 Waiting = tuple[float, int, int, bool]
 """The best score, evaluations since it, evaluations left to rest, and whether it is time."""

@@ -9,8 +9,8 @@ from artifact_fn import tree
 from artifact_fn.errors import OptimError
 from artifact_fn.folds.epoch import Epoch
 from artifact_fn.folds.fold import Fold
+from artifact_fn.folds.mode import Mode, mode_of
 from artifact_fn.folds.plateau import plateau, scored
-from artifact_fn.folds.stopping import Mode
 from artifact_fn.optim.leafwise import RuleState
 from artifact_fn.optim.schedules import Schedule
 from artifact_fn.optim.transform import Grads, Params, Rule
@@ -111,7 +111,7 @@ def lowered(opt_state: Any, factor: float, *, min_lr: float = 0.0, eps: float = 
 def reduce_on_plateau(
     score: str,
     *,
-    mode: Mode = "min",
+    mode: Mode | None = None,
     factor: float = 0.1,
     patience: int = 10,
     threshold: float = 1e-4,
@@ -127,7 +127,7 @@ def reduce_on_plateau(
 
     Args:
         score: Its name, e.g. `"val/loss"`.
-        mode: Whether lower ("min") or higher ("max") is better.
+        mode: Whether lower ("min") or higher ("max") is better; may be left out of a loss.
         factor: What the rate is multiplied by, in [0, 1).
         patience: Evaluations without improvement that are borne.
         threshold: How much better counts.
@@ -137,7 +137,8 @@ def reduce_on_plateau(
         eps: A smaller change is not made.
 
     Raises:
-        FoldError, OptimError: an argument is out of range.
+        FoldError, OptimError: an argument is out of range, or `mode` left out where no loss is
+            read.
 
     Example:
         >>> from artifact_fn.folds.fold import run
@@ -148,7 +149,7 @@ def reduce_on_plateau(
     """
     _check_factor(factor, min_lr, eps)
     waiting = plateau(
-        mode=mode,
+        mode=mode_of(score, mode),
         patience=patience,
         threshold=threshold,
         threshold_mode=threshold_mode,

@@ -72,8 +72,10 @@ def test_nothing_is_compiled_anew_when_a_rate_changes() -> None:
 
 def test_a_score_that_nobody_makes_is_refused_at_once() -> None:
     p = parts()
-    with pytest.raises(ScoreError, match=r"nothing makes the score 'val/los'; .* 'val/loss' inst"):
-        stream(p, optim.reduce_on_plateau("val/los"))
+    with pytest.raises(
+        ScoreError, match=r"nothing makes the score 'val/lloss'; .* 'val/loss' inst"
+    ):
+        stream(p, optim.reduce_on_plateau("val/lloss"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ else is a fold over that stream. These are the names of the small program; the r
 from artifact_fn import optim
 from artifact_fn.data import Loader, Split, Table
 from artifact_fn.folds import at_most, best, history, patience
-from artifact_fn.runs import progress
+from artifact_fn.runs.progress import progress
 from artifact_fn.training import (
     TrainState,
     compiled,

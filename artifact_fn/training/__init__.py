@@ -1,9 +1,10 @@
 """Training: the arithmetic of training, pure."""
 
 from artifact_fn.training import metrics
-from artifact_fn.training.compiled import Compiled, compiled
+from artifact_fn.training.compiled import Compiled, compiled, eager
 from artifact_fn.training.contracts import Arguments, Aux, Batch, Model, Objective, Source, Step
 from artifact_fn.training.cuts import Cut, cuts
+from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.functional import functional
 from artifact_fn.training.loop import Advance, Stream, epochs, fit
 from artifact_fn.training.objectives import (
@@ -25,8 +26,10 @@ __all__ = [
     "Batch",
     "Compiled",
     "Cut",
+    "Experiment",
     "Model",
     "Objective",
+    "Place",
     "Routine",
     "Source",
     "Step",
@@ -35,6 +38,7 @@ __all__ = [
     "autocast",
     "compiled",
     "cuts",
+    "eager",
     "epochs",
     "eval_step",
     "evaluate",

@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from artifact_fn.errors import DataError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
 from artifact_fn.training.contracts import Objective, Source, Step
@@ -43,28 +44,34 @@ class Routine:
         due: Epoch index to whether it is due.
         prepare: Called once before training, with the first state: finds out, on a first batch,
             what the routine makes and whether it works at all.
+        over: Of one that names a split and no source: makes the routine of an experiment's data.
     """
 
     name: str
     due: Cadence
     prepare: Callable[[Wrap, TrainState], Prepared]
+    over: "Callable[[Mapping[str, Source]], Routine] | None" = None
 
 
 def evaluation(
-    split: str, objective: Objective, source: Source, *, every: int | Cadence = 1
+    split: str, objective: Objective, source: Source | None = None, *, every: int | Cadence = 1
 ) -> Routine:
     """The objective's loss and metrics over all of a source, in evaluation mode.
 
     Args:
         split: Prefix of the scores, e.g. `"val"` for `val/loss`.
         objective: Usually the one that is minimised.
-        source: Its rows, read in their own order.
+        source: Its rows, read in their own order. In an `Experiment` it may be left out: then it
+            is the experiment's data of this split.
         every: At which epochs: every so many, or any cadence.
 
     Raises:
         FoldError: `every` is below 1.
     """
     due = at_every(every) if isinstance(every, int) else every
+    name = f"evaluation({split!r})"
+    if source is None:
+        return Routine(name, due, _without(split), lambda data: _over(split, objective, data, due))
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
         step = eval_step(objective)
@@ -77,7 +84,28 @@ def evaluation(
 
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
-    return Routine(f"evaluation({split!r})", due, prepare)
+    return Routine(name, due, prepare)
+
+
+def _over(split: str, objective: Objective, data: Mapping[str, Source], due: Cadence) -> Routine:
+    if split not in data:
+        raise DataError(
+            f"an evaluation of {split!r} needs data of that split",
+            got=f"data of {', '.join(map(repr, map(str, data)))}",
+            do=f"add {split!r} to the experiment's data, or give evaluation(...) a source",
+        )
+    return evaluation(split, objective, data[split], every=due)
+
+
+def _without(split: str) -> Callable[[Wrap, TrainState], Prepared]:
+    def prepare(wrap: Wrap, state: TrainState) -> Prepared:
+        raise DataError(
+            f"an evaluation of {split!r} reads a source",
+            got="none",
+            do="write evaluation(split, objective, source), or put it into an Experiment",
+        )
+
+    return prepare
 
 
 def evaluate(objective: Objective, state: TrainState, source: Source) -> dict[str, float]:

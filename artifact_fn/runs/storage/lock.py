@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from artifact_fn.runs import files
 from artifact_fn.runs.faults import Locked
+from artifact_fn.runs.storage import files
 
 
 @contextlib.contextmanager

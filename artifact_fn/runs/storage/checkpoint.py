@@ -16,18 +16,19 @@ from typing import Any
 import attrs
 
 from artifact_fn.errors import DataError
-from artifact_fn.runs import files
 from artifact_fn.runs.faults import Damaged
-from artifact_fn.runs.sealed import BrokenError, seal, unseal
-from artifact_fn.runs.tensors import dumped, loaded
-from artifact_fn.runs.values import decode, encode
+from artifact_fn.runs.storage import files
+from artifact_fn.runs.storage.sealed import BrokenError, seal, unseal
+from artifact_fn.runs.storage.tensors import dumped, loaded
+from artifact_fn.runs.storage.values import decode, encode
 
 FORMAT = 1
 """Of the files; what an older version wrote is read for ever, what a newer one did is refused."""
 
 TENSORS, DOCUMENT, MANIFEST = "tensors.safetensors", "value.json", "manifest.json"
 _NAME = re.compile(r"(\d{8,})-(\d{12,})")
-_ASIDE = ".aside-"
+ASIDE = ".aside-"
+"""How names begin of what is half written or half removed; `clean` removes it."""
 
 
 @attrs.frozen(order=True)
@@ -73,7 +74,7 @@ def save(
     encoded = encode(value, lenient=lenient)
     document = json.dumps(encoded.document, separators=(",", ":"), allow_nan=False).encode()
     files.make(root)
-    aside, final = root / f"{_ASIDE}{mark.name}", root / mark.name
+    aside, final = root / f"{ASIDE}{mark.name}", root / mark.name
     files.discard(aside)
     try:
         with files.told(aside):
@@ -185,7 +186,7 @@ def clean(root: Path) -> None:
         Storage: the disk refuses.
     """
     if root.is_dir():
-        for path in root.glob(f"{_ASIDE}*"):
+        for path in root.glob(f"{ASIDE}*"):
             files.discard(path)
 
 

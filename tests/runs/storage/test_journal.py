@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from artifact_fn.runs.faults import Damaged
-from artifact_fn.runs.journal import Journal, read
+from artifact_fn.runs.storage.journal import Journal, read
 
 RECORDS = [{"kind": "epoch", "epoch": i, "scores": {"train/loss": 1 / i}} for i in (1, 2, 3)]
 

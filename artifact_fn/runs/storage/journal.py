@@ -14,9 +14,9 @@ from typing import Any
 
 import attrs
 
-from artifact_fn.runs import files
 from artifact_fn.runs.faults import Damaged, Storage
-from artifact_fn.runs.sealed import FIRST, HEAD, BrokenError, seal, unseal
+from artifact_fn.runs.storage import files
+from artifact_fn.runs.storage.sealed import FIRST, HEAD, BrokenError, seal, unseal
 
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 

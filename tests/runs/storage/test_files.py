@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifact_fn.runs import files
 from artifact_fn.runs.faults import Damaged, Locked, Storage
-from artifact_fn.runs.lock import locked
-from artifact_fn.runs.names import divided, safe
-from artifact_fn.runs.sealed import BrokenError, seal, unseal
+from artifact_fn.runs.storage import files
+from artifact_fn.runs.storage.lock import locked
+from artifact_fn.runs.storage.names import divided, safe
+from artifact_fn.runs.storage.sealed import BrokenError, seal, unseal
 
 
 def test_a_file_is_written_once_and_read_back(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_every_byte_of_a_sealed_record_counts() -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from artifact_fn.runs.lock import locked
+from artifact_fn.runs.storage.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

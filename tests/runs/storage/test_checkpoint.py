@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from artifact_fn.errors import DataError
-from artifact_fn.runs import checkpoint, files
-from artifact_fn.runs.checkpoint import Mark
 from artifact_fn.runs.faults import Damaged, Storage
-from artifact_fn.runs.sealed import seal
-from tests.runs.values import Kept, same
+from artifact_fn.runs.storage import checkpoint, files
+from artifact_fn.runs.storage.checkpoint import Mark
+from artifact_fn.runs.storage.sealed import seal
+from tests.runs.storage.values import Kept, same
 
 VALUE = {"state": {"w": torch.arange(3.0), "b": torch.tensor(2)}, "carry": (Kept(0.5, 1), None)}
 MARK = Mark(1, 10)

@@ -13,9 +13,9 @@ from torch import nn
 
 from artifact_fn.errors import DataError
 from artifact_fn.folds import Epoch
-from artifact_fn.runs.tensors import dumped, loaded
-from artifact_fn.runs.values import decode, encode
-from tests.runs.values import Kept, Moments, Pair, Phase, same, values
+from artifact_fn.runs.storage.tensors import dumped, loaded
+from artifact_fn.runs.storage.values import decode, encode
+from tests.runs.storage.values import Kept, Moments, Pair, Phase, same, values
 
 
 def again(value: Any) -> Any:

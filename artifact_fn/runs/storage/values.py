@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn.errors import DataError
-from artifact_fn.runs.frames import frame_of, parts_of
+from artifact_fn.runs.storage.frames import frame_of, parts_of
 
 _EXACT = 2**53  # beyond it, other readers of JSON round whole numbers
 

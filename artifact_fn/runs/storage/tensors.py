@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn.errors import DataError
-from artifact_fn.runs.values import stored
+from artifact_fn.runs.storage.values import stored
 
 _KINDS = {
     torch.float64: "F64",

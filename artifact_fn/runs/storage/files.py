@@ -18,6 +18,7 @@ from artifact_fn.runs.faults import Damaged, Storage
 Bytes = bytes | bytearray | memoryview
 """What can be written."""
 
+_SMALL = 1 << 18  # a call to the system costs as much as copying so much
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -56,15 +57,30 @@ def write(path: Path, parts: Iterable[Bytes]) -> Content:
     with told(path):
         handle = os.open(path, _NEW, 0o644)
         try:
-            for part in parts:
-                view = memoryview(part).cast("B")
-                hashed.update(view)
-                size += len(view)
-                put(handle, view)
+            for part in _gathered(parts):
+                hashed.update(part)
+                size += len(part)
+                put(handle, part)
             os.fsync(handle)
         finally:
             os.close(handle)
     return Content(size, hashed.hexdigest())
+
+
+def _gathered(parts: Iterable[Bytes]) -> Iterator[Bytes]:
+    """The same bytes in fewer parts: small ones together, large ones as they are."""
+    small = bytearray()
+    for part in parts:
+        if len(small) + len(part) > _SMALL:
+            if small:
+                yield bytes(small)
+            small.clear()
+        if len(part) > _SMALL:
+            yield part
+        else:
+            small += part
+    if small:
+        yield bytes(small)
 
 
 def put(handle: int, data: Bytes) -> None:

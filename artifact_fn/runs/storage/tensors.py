@@ -81,7 +81,7 @@ def _memory(tensor: Tensor) -> memoryview:
     flat = tensor.reshape(-1)
     if flat.stride(0) != 1:  # one number of a strided tensor, which torch takes for contiguous
         flat = flat.clone(memory_format=torch.contiguous_format)
-    return memoryview(flat.view(torch.uint8).numpy().data)
+    return memoryview(flat.view(torch.uint8).numpy().data).cast("B")
 
 
 def loaded(data: bytes) -> dict[str, Tensor]:

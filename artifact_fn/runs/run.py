@@ -26,7 +26,7 @@ from artifact_fn.runs.storage.journal import Journal, Record
 from artifact_fn.runs.storage.lock import locked
 from artifact_fn.runs.storage.values import encode
 from artifact_fn.training.experiment import Experiment, Place
-from artifact_fn.training.loop import Stream
+from artifact_fn.training.loop import Stream, check_reads
 from artifact_fn.training.state import TrainState
 
 Show = Callable[[Stream], Stream]
@@ -75,7 +75,7 @@ def run(
         if where.experiment.exists():
             raise Occupied(where.root)
         state = experiment.state()
-        stream = show(experiment.stream(Place(state), clock=clock))
+        stream = _stream(experiment, Place(state), show, clock)
         start = Position(Place(state), named(everything(experiment)).init(), None, None)
         encode(start.value())  # what could not be saved is told before training
         files.make(where.root)
@@ -147,7 +147,7 @@ def resume(
                     stacklevel=4,
                 )
             start, mark = found(experiment, where, changed)
-            stream = show(experiment.stream(start.place, clock=clock))
+            stream = _stream(experiment, start.place, show, clock)
             told: Record = {
                 "kind": "resumed",
                 "from": None if mark is None else mark.name,
@@ -170,6 +170,13 @@ def resume(
                 return carried_on(session)
 
     return _outcome(taken_up)
+
+
+def _stream(experiment: Experiment, start: Place, show: Show, clock: Callable[[], float]) -> Stream:
+    """The epochs from a place on, which hold every score that a fold reads."""
+    stream = show(experiment.stream(start, clock=clock))
+    check_reads(named(everything(experiment)).reads, stream.makes)
+    return stream
 
 
 def _outcome(effect: Callable[[], Run[TrainState]]) -> IOResult[Run[TrainState], Fault]:

@@ -18,7 +18,7 @@ from artifact_fn.runs.saving import Job, Saving, Writer
 from artifact_fn.runs.storage import artifacts
 from artifact_fn.runs.storage.journal import Journal, Record
 from artifact_fn.training.experiment import SELECTED, UNTIL, AnyFold, Experiment, Place
-from artifact_fn.training.loop import TRAIN, Advance, Stream, check_reads
+from artifact_fn.training.loop import TRAIN, Advance, Stream
 from artifact_fn.training.state import TrainState
 
 Heard = Callable[[], int | None]
@@ -80,7 +80,6 @@ def carried_on(session: Session) -> Run[TrainState]:
 def _folded(session: Session) -> Run[TrainState]:
     experiment, at = session.experiment, session.at
     folds = named(everything(experiment))
-    check_reads(folds.reads, session.stream.makes)
     watched = finite(experiment.state())
     stop: Stop | None = folds.extract(at.carry)[UNTIL]
     begin, saved = at.place, _Saved(int(at.place.state.step), session.clock())

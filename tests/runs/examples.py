@@ -34,10 +34,9 @@ def experiment(**changes: Any) -> Experiment:
     return Experiment(**{**options, **changes})
 
 
-def done(outcome: Any) -> Run[Any]:
-    """The run of an outcome, which has not failed."""
-    run: Run[Any] = unsafe_perform_io(outcome.unwrap())
-    return run
+def done(outcome: Any) -> Any:
+    """What an outcome holds, which has not failed."""
+    return unsafe_perform_io(outcome.unwrap())
 
 
 def fault(outcome: Any) -> Any:

@@ -22,10 +22,11 @@ from typing import Any
 import attrs
 import torch
 from returns.io import IOFailure
+from returns.pipeline import is_successful
+from returns.unsafe import unsafe_perform_io
 
 from artifact_fn.folds import best
 from artifact_fn.runs import Missing, Saving, resume, run
-from artifact_fn.runs.storage import files
 from tests.runs.examples import done, experiment, left, story
 
 PHASES = ("write", "fsync", "rename", "mkdir", "unlink", "rmdir", "open", "ftruncate")
@@ -94,6 +95,14 @@ def attempt(root: Path) -> dict[str, Any]:
             run(given, root, saving=SAVING) if isinstance(fault, Missing) else IOFailure(fault)
         )
     )
+    if not is_successful(outcome):
+        why = unsafe_perform_io(outcome.failure())
+        return {
+            "fault": type(why).__name__,
+            "path": str(getattr(why, "path", "")),
+            "errno": getattr(why, "errno", None),
+            "message": str(why),
+        }
     return left(done(outcome))
 
 
@@ -114,6 +123,7 @@ class Ended:
 def child(job: Callable[[], Any], *, patience: float | None = None) -> Ended:
     """Run a job in a fork; kill it after so many seconds if it has not ended by then."""
     reader, writer = os.pipe()
+    write = os.write  # before the job puts a count around it
     pid = os.fork()
     if not pid:
         os.close(reader)
@@ -122,7 +132,7 @@ def child(job: Callable[[], Any], *, patience: float | None = None) -> Ended:
                 answer = json.dumps(job())
             except BaseException:
                 answer = json.dumps({"error": traceback.format_exc()})
-            files.put(writer, answer.encode())
+            write(writer, answer.encode())
         os._exit(0)
     os.close(writer)
     data, until = b"", None if patience is None else time.monotonic() + patience
@@ -151,6 +161,8 @@ def job(root: Path, where: Where) -> Callable[[], Any]:
         seen: list[str] = []
         watched(where, seen)
         answer = attempt(root)
+        if "fault" in answer:
+            return answer
         return {"left": answer, "story": story(root), "calls": seen}
 
     return run_it

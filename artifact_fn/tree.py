@@ -110,6 +110,25 @@ def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     return _pytree.tree_map(function, tree, *rest)
 
 
+def map_records(tree: Any, kind: type[N], function: Callable[[N], Any]) -> Any:
+    """The same tree with `function` applied to the outermost records of a class.
+
+    Example:
+        >>> @node
+        ... class Count:
+        ...     value: Tensor
+        >>> map_records([Count(torch.tensor(1)), torch.tensor(2)], Count, lambda c: c.value + 1)
+        [tensor(2), tensor(2)]
+    """
+
+    def found(part: Any) -> bool:
+        return isinstance(part, kind)
+
+    return _pytree.tree_map(
+        lambda part: function(part) if found(part) else part, tree, is_leaf=found
+    )
+
+
 def leaves(tree: Any) -> list[Any]:
     """The leaves of a tree, in the order of `flatten`."""
     return _pytree.tree_leaves(tree)

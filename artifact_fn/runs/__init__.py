@@ -16,6 +16,7 @@ from artifact_fn.runs.recorded import Recorded, load_run
 from artifact_fn.runs.run import resume, run
 from artifact_fn.runs.saving import Saving
 from artifact_fn.runs.then import then
+from artifact_fn.runs.weights import export_weights, import_weights, to_module
 
 __all__ = [
     "Changed",
@@ -29,9 +30,12 @@ __all__ = [
     "Recorded",
     "Saving",
     "Storage",
+    "export_weights",
+    "import_weights",
     "load_run",
     "progress",
     "resume",
     "run",
     "then",
+    "to_module",
 ]

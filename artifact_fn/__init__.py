@@ -1,7 +1,7 @@
 """artifact_fn: training pipelines for PyTorch as pure functions.
 
 Training is a stream of epochs, unfolded from a pure step over an immutable state; everything
-else is a fold over that stream. These are the names of the small program; the rest is found in
+else is a fold over that stream. These are the names of the two programs; the rest is found in
 `folds`, `optim`, `training`, `data`, `random`, `tree`, `errors` and `runs`.
 """
 
@@ -9,7 +9,10 @@ from artifact_fn import optim
 from artifact_fn.data import Loader, Split, Table
 from artifact_fn.folds import at_most, best, history, patience
 from artifact_fn.runs.progress import progress
+from artifact_fn.runs.recorded import load_run
+from artifact_fn.runs.run import resume, run
 from artifact_fn.training import (
+    Experiment,
     TrainState,
     compiled,
     epochs,
@@ -22,6 +25,7 @@ from artifact_fn.training import (
 )
 
 __all__ = [
+    "Experiment",
     "Loader",
     "Split",
     "Table",
@@ -34,10 +38,13 @@ __all__ = [
     "fit",
     "functional",
     "history",
+    "load_run",
     "metrics",
     "optim",
     "patience",
     "progress",
+    "resume",
+    "run",
     "supervised",
     "train_step",
 ]

@@ -13,7 +13,7 @@ from artifact_fn.runs.faults import (
 )
 from artifact_fn.runs.progress import progress
 from artifact_fn.runs.recorded import Recorded, load_run
-from artifact_fn.runs.run import resume, run
+from artifact_fn.runs.run import Show, resume, run
 from artifact_fn.runs.saving import Saving
 from artifact_fn.runs.then import then
 from artifact_fn.runs.weights import export_weights, import_weights, to_module
@@ -29,6 +29,7 @@ __all__ = [
     "Occupied",
     "Recorded",
     "Saving",
+    "Show",
     "Storage",
     "export_weights",
     "import_weights",

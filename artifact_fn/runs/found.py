@@ -1,7 +1,6 @@
 """Found: where a run that was left is to be taken up."""
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,17 @@ import attrs
 
 from artifact_fn.folds.epoch import Epoch
 from artifact_fn.folds.fold import named
+from artifact_fn.runs.compared import fold_digests
 from artifact_fn.runs.directory import Directory, epochs_of
 from artifact_fn.runs.position import Position, check_fits, of_value
 from artifact_fn.runs.session import everything
 from artifact_fn.runs.storage import checkpoint, files
 from artifact_fn.runs.storage.checkpoint import Mark
 from artifact_fn.runs.storage.journal import read
-from artifact_fn.training.experiment import SELECTED, UNTIL, Experiment, Place, place
+from artifact_fn.training.experiment import SELECTED, Experiment, Place, place
 
 
-def found(
-    experiment: Experiment, where: Directory, changed: Mapping[str, Any]
-) -> tuple[Position, Mark | None]:
+def found(experiment: Experiment, where: Directory) -> tuple[Position, Mark | None]:
     """The position of the newest sound checkpoint, or the beginning.
 
     Checkpoints that are damaged are told of by a warning, and taken out of the way with all
@@ -29,7 +27,6 @@ def found(
     Args:
         experiment: What is run.
         where: Its directory, whose lock this process holds.
-        changed: Paths at which the experiment differs from the one that was begun.
 
     Raises:
         Damaged: the journal is.
@@ -51,38 +48,30 @@ def found(
         if newest is None or mark > newest[0]:
             _set_aside(where.checkpoints / mark.name)
     if newest is None:
-        folds = everything(experiment)
-        return Position(Place(fresh), named(folds).init(), None, None), None
+        carry = named(everything(experiment)).init()
+        return Position(Place(fresh), carry, fold_digests(experiment)), None
     saved = of_value(newest[1])
     check_fits(saved.place.state, fresh)
     behind = [epoch for epoch in epochs if epoch.index <= saved.place.completed]
     there = attrs.evolve(saved.place, state=place(saved.place.state, experiment.device))
-    carry = _carried(experiment, saved.carry, behind, changed)
-    return Position(there, carry, saved.last, saved.selected), newest[0]
+    carry = _carried(experiment, saved, behind)
+    digests = fold_digests(experiment)
+    return Position(there, carry, digests, saved.last, saved.selected), newest[0]
 
 
-def _carried(
-    experiment: Experiment,
-    saved: Mapping[str, Any],
-    behind: list[Epoch[Any]],
-    changed: Mapping[str, Any],
-) -> dict[str, Any]:
+def _carried(experiment: Experiment, saved: Position, behind: list[Epoch[Any]]) -> dict[str, Any]:
     """The carry of every fold: as it was saved, or made anew where the fold is another one."""
     carry = {}
+    digests = fold_digests(experiment)
     for name, fold in everything(experiment).items():
-        field = {UNTIL: "until", SELECTED: "select"}.get(name, f"folds[{name}]")
-        if name in saved and not any(_within(path, field) for path in changed):
-            carry[name] = saved[name]
+        if name in saved.carry and saved.folds.get(name) == digests[name]:
+            carry[name] = saved.carry[name]
             continue
         carry[name] = fold.init()
         # What is selected are states, and those of the past are gone.
         for epoch in behind if name != SELECTED else ():
             carry[name] = fold.step(carry[name], epoch)
     return carry
-
-
-def _within(path: str, field: str) -> bool:
-    return path == field or path.startswith((f"{field}.", f"{field}["))
 
 
 def _set_aside(path: Path) -> None:

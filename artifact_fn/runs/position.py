@@ -21,14 +21,16 @@ class Position:
     Attributes:
         place: In the stream of epochs.
         carry: Of every fold, by name.
+        folds: What each of them is made of, by name (see `compared.fold_digests`).
         last: The last completed epoch, without its state; None before the first.
         selected: What `select` answers, for readers who do not have the experiment.
     """
 
     place: Place
     carry: dict[str, Any]
-    last: Epoch[Any] | None
-    selected: Any
+    folds: dict[str, str]
+    last: Epoch[Any] | None = None
+    selected: Any = None
 
     @property
     def mark(self) -> Mark:
@@ -45,6 +47,7 @@ class Position:
             "metrics": _stacked(place.metrics),
             "elapsed": place.elapsed,
             "carry": self.carry,
+            "folds": self.folds,
             "last": self.last,
             "selected": self.selected,
         }
@@ -59,7 +62,7 @@ def of_value(value: dict[str, Any]) -> Position:
         _unstacked(*value["metrics"]),
         value["elapsed"],
     )
-    return Position(place, value["carry"], value["last"], value["selected"])
+    return Position(place, value["carry"], value["folds"], value["last"], value["selected"])
 
 
 def check_fits(saved: TrainState, fresh: TrainState) -> None:

@@ -11,12 +11,13 @@ from returns.io import IOFailure, IOResult, IOSuccess
 
 from artifact_fn.folds.epoch import Run
 from artifact_fn.folds.fold import named
-from artifact_fn.runs.description import describe, differences
+from artifact_fn.runs.compared import compared, fold_digests
+from artifact_fn.runs.description import describe
 from artifact_fn.runs.directory import Directory, read_experiment, write_experiment
-from artifact_fn.runs.faults import Changed, Fault, Missing, Occupied
+from artifact_fn.runs.faults import Fault, Missing, Occupied
 from artifact_fn.runs.found import found
 from artifact_fn.runs.position import Position
-from artifact_fn.runs.provenance import environment, moved
+from artifact_fn.runs.provenance import environment
 from artifact_fn.runs.saving import Saving, Writer
 from artifact_fn.runs.session import Session, carried_on, everything, wall
 from artifact_fn.runs.signals import DEFAULT, listening
@@ -76,7 +77,9 @@ def run(
             raise Occupied(where.root)
         state = experiment.state()
         stream = _stream(experiment, Place(state), show, clock)
-        start = Position(Place(state), named(everything(experiment)).init(), None, None)
+        start = Position(
+            Place(state), named(everything(experiment)).init(), fold_digests(experiment)
+        )
         encode(start.value())  # what could not be saved is told before training
         files.make(where.root)
         with locked(where.root):
@@ -135,24 +138,20 @@ def resume(
         if not where.experiment.exists():
             raise Missing(where.root)
         with locked(where.root, wait=wait):
-            then, now = read_experiment(where), environment()
-            changed = differences(then["experiment"], describe(experiment))
-            fields = Changed(changed).fields
-            if fields - set(allow):
-                raise Changed({p: d for p, d in changed.items() if _field(p) not in allow})
-            other = moved(then["environment"]["bits"], now["bits"])
-            if other:
+            then, now, description = read_experiment(where), environment(), describe(experiment)
+            other = compared(then, description, now["bits"], allow)
+            if other.told:
                 warnings.warn(
-                    f"the run goes on, but its last bits may differ: {'; '.join(other)}",
+                    f"the run goes on, but its last bits may differ: {'; '.join(other.told)}",
                     stacklevel=4,
                 )
-            start, mark = found(experiment, where, changed)
+            start, mark = found(experiment, where)
             stream = _stream(experiment, start.place, show, clock)
             told: Record = {
                 "kind": "resumed",
                 "from": None if mark is None else mark.name,
                 "at": wall(),
-                "changed": sorted(fields),
+                "changed": sorted(other.fields),
                 "environment": now,
             }
             with _session(
@@ -164,9 +163,12 @@ def resume(
                 signals,
                 clock,
                 mark,
-                bool(changed or other),
+                bool(other.fields or other.told),
             ) as session:
                 session.journal.append([told])
+                if other.fields:  # from now on this is the experiment
+                    record = {"environment": then["environment"], "experiment": description}
+                    write_experiment(where, record)
                 return carried_on(session)
 
     return _outcome(taken_up)
@@ -209,7 +211,3 @@ def _session(
             )
     finally:
         journal.close()
-
-
-def _field(path: str) -> str:
-    return path.split(".")[0].split("[")[0]

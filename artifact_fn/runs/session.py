@@ -111,7 +111,7 @@ def _folded(session: Session) -> Run[TrainState]:
             _sound(session, event.state, begin, watched)
             begin = Place(event.state, event.index, elapsed=session.clock() - began)
             bare: Epoch[Any] = attrs.evolve(event, state=None)
-            at = Position(begin, carry, bare, _selected(experiment, carry))
+            at = Position(begin, carry, at.folds, bare, _selected(experiment, carry))
             signal = session.heard()
             if stop is not None or signal is not None or saved.due(at, session):
                 saved = _save(session, at)

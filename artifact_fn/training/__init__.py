@@ -6,7 +6,7 @@ from artifact_fn.training.contracts import Arguments, Aux, Batch, Model, Objecti
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.functional import functional
-from artifact_fn.training.loop import Advance, Stream, epochs, fit
+from artifact_fn.training.loop import Advance, Event, Stream, epochs, fit
 from artifact_fn.training.objectives import (
     from_output,
     minimise,
@@ -26,6 +26,7 @@ __all__ = [
     "Batch",
     "Compiled",
     "Cut",
+    "Event",
     "Experiment",
     "Model",
     "Objective",

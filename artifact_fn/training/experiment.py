@@ -1,6 +1,6 @@
 """Experiment: all that makes a run, as one value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -44,6 +44,10 @@ class Place:
     cursor: int = 0
     metrics: tuple[Metrics, ...] = attrs.field(default=(), repr=False)
     elapsed: float = 0.0
+
+
+def _tuple(routines: Iterable[Routine]) -> tuple[Routine, ...]:
+    return tuple(routines)
 
 
 def _wrapped(step: Step[TrainState]) -> Step[TrainState]:
@@ -108,7 +112,7 @@ class Experiment:
     optimizer: Optimizer | Mapping[str, Optimizer]
     data: Mapping[str, Source] = attrs.field(repr=False)
     until: Stopper[Epoch[TrainState]]
-    routines: tuple[Routine, ...] = attrs.field(default=(), converter=tuple)
+    routines: tuple[Routine, ...] = attrs.field(default=(), converter=_tuple)
     select: AnyFold | None = None
     folds: Mapping[str, AnyFold] = attrs.field(factory=dict)
     seed: int = 0

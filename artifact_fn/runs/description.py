@@ -1,8 +1,8 @@
 """Description: what an experiment is made of, as text by path, to tell whether it has changed.
 
-Functions are described by their name, what they close over, the plain values and functions of
-their module that they read, and, where they are the user's own, their code; tensors by digest;
-modules by their architecture. What says nothing of itself (an object of another library) is
+Functions are described by their name, what they close over, and their code; users' own ones by the
+plain values and functions of their module that they read, too; tensors by digest; modules by
+their architecture. What says nothing of itself (an object of another library) is
 described by its type alone. Where a cache lies or how a path is written is no difference.
 """
 
@@ -136,7 +136,9 @@ class _Walk:
         code = function.__code__
         own = not _of_library(function.__module__)
         name = function.__qualname__.replace("<locals>.", "")
-        yield path, f"{name} {_code(code, function.__doc__)}" if own else name
+        # Of this package too: lambdas of one function share its name, and may differ in code.
+        written = own or _top(function.__module__) == "artifact_fn"
+        yield path, f"{name} {_code(code, function.__doc__)}" if written else name
         for i, default in enumerate(function.__defaults__ or ()):
             yield from self.found(default, f"{path}.<default {i}>")
         for key, default in (function.__kwdefaults__ or {}).items():
@@ -184,8 +186,12 @@ def _fields(kind: type) -> list[str]:
 
 
 def _of_library(module: str | None) -> bool:
-    top = (module or "").split(".")[0]
+    top = _top(module)
     return top in _LIBRARIES or (top in sys.stdlib_module_names and top != "__main__")
+
+
+def _top(module: str | None) -> str:
+    return (module or "").split(".")[0]
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -202,6 +208,6 @@ def _code(code: types.CodeType, doc: str | None = None) -> str:
             hashed.update(_code(const).encode())
         elif isinstance(const, frozenset):
             hashed.update(repr(sorted(map(repr, const))).encode())
-        elif doc is None or const != doc:
+        elif const is not None and const != doc:  # None is there if there is no docstring
             hashed.update(repr(const).encode())
     return hashed.hexdigest()[:12]

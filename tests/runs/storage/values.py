@@ -1,5 +1,6 @@
 """Values of every kind that a run may remember, and how they are compared."""
 
+import dataclasses
 import enum
 import math
 from typing import Any, NamedTuple
@@ -58,8 +59,8 @@ def same(a: Any, b: Any) -> bool:
         return repr(a) == repr(b)
     if attrs.has(type(a)):
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in attrs.fields(type(a)))
-    if isinstance(a, Moments):
-        return same(a.mean, b.mean) and same(a.count, b.count)
+    if dataclasses.is_dataclass(a):
+        return all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
     if isinstance(a, tuple | list):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     return bool(a == b)

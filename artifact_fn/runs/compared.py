@@ -51,9 +51,8 @@ def compared(
     changed = differences(then["experiment"], description)
     told = moved(before, bits)
     # Other versions build the same parts of other functions, whose code reads otherwise, too.
-    versions = any(
-        _minor(before.get(name)) != _minor(bits.get(name))
-        for name in ("python", "artifact-fn", "torch")
+    versions = before.get("artifact-fn") != bits.get("artifact-fn") or any(
+        _minor(before.get(name)) != _minor(bits.get(name)) for name in ("python", "torch")
     )
     refused = {
         path: how

@@ -1,5 +1,7 @@
 """Provenance: on what a run was begun, and what of it makes other bits."""
 
+import functools
+import hashlib
 import os
 import platform
 import socket
@@ -8,9 +10,12 @@ import sys
 import time
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import torch
+
+import artifact_fn
 
 _PACKAGES = ("artifact-fn", "torch", "numpy", "pandas", "attrs", "safetensors")
 
@@ -25,6 +30,7 @@ def environment() -> dict[str, Any]:
         "bits": {
             "python": platform.python_version(),
             **{name: _version(name) for name in _PACKAGES},
+            "artifact-fn": f"{_version('artifact-fn')} {_source()}",
             "threads": torch.get_num_threads(),
             "machine": platform.machine(),
             "cpu": torch.backends.cpu.get_cpu_capability(),
@@ -60,6 +66,16 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+@functools.cache
+def _source() -> str:
+    """A digest of this package's own source: a version may be worked on."""
+    root = Path(artifact_fn.__file__).parent
+    hashed = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        hashed.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return hashed.hexdigest()[:12]
 
 
 def _git() -> str | None:

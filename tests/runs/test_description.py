@@ -113,10 +113,7 @@ def test_what_is_equal_is_described_so(one: Any, other: Any, *, equal: bool) -> 
 def test_a_docstring_is_no_change_and_a_value_of_the_module_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert (
-        list(describe(same).values())[0].split()[1]
-        == list(describe(documented).values())[0].split()[1]
-    )
+    assert describe(same)[""].split()[1] == describe(documented)[""].split()[1]
     before = describe(scaled)
     monkeypatch.setattr(sys.modules[__name__], "SCALE", 3.0)
     assert list(differences(before, describe(scaled))) == [".SCALE"]

@@ -142,3 +142,51 @@ def test_a_real_signal_ends_a_process_with_its_code(number: int, root: Path) -> 
     assert rest.splitlines()[-1].startswith("Interrupted")
     kept = checkpoint.marks(root / "run" / "checkpoints")
     assert sound(root / "run", kept[-1])
+
+
+RACE = """
+import os, sys, warnings
+import torch
+torch.set_num_threads(1)
+from pathlib import Path
+from tests.runs.examples import experiment, fault, left, done
+from artifact_fn.runs import run
+from returns.pipeline import is_successful
+given = experiment()
+given.fit()
+start, go = os.pipe()
+pids = []
+for i in range(6):
+    pid = os.fork()
+    if not pid:
+        os.close(go)
+        os.read(start, 1)  # ends for all of them at once
+        where = sys.argv[1] if sys.argv[2] == "one" else f"{sys.argv[1]}/{i}"
+        outcome = run(given, where)
+        if is_successful(outcome):
+            os._exit(0 if left(done(outcome)) == left(given.fit()) else 9)
+        os._exit({"Locked": 1, "Occupied": 2}.get(type(fault(outcome)).__name__, 8))
+    pids.append(pid)
+os.close(start)
+os.close(go)
+print(*sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids))
+"""
+
+
+@pytest.mark.parametrize("where", ["one", "each"])
+def test_processes_that_begin_at_once(where: str, root: Path) -> None:
+    """In one directory, one of them runs; each in its own, all of them do."""
+    found = subprocess.run(
+        [sys.executable, "-c", RACE, str(root / "run"), where],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    codes = [int(code) for code in found.stdout.split()]
+    if where == "each":
+        assert codes == [0] * 6
+    else:
+        assert codes[0] == 0
+        assert set(codes[1:]) <= {1, 2}

@@ -119,7 +119,13 @@ def load(root: Path, mark: Mark, *, device: str | None = None) -> Any:
         if files.digest(data) != listed["sha256"]:
             raise _damaged(where / name, "other bytes than were written")
         read[name] = data
-    return decode(json.loads(read[DOCUMENT]), loaded(read[TENSORS]), device=device)
+    tensors = loaded(read[TENSORS])
+    try:
+        return decode(json.loads(read[DOCUMENT]), tensors, device=device)
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as cause:
+        # The digests agree: it was written so, by somebody else.
+        kind = type(cause).__name__
+        raise _damaged(where / DOCUMENT, f"a document that makes no sense ({kind})") from cause
 
 
 def described(root: Path, mark: Mark) -> dict[str, Any]:

@@ -205,3 +205,31 @@ def test_too_many_open_files_leave_what_there_was(tmp_path: Path) -> None:
 def test_a_document_is_readable(tmp_path: Path) -> None:
     path = checkpoint.save(tmp_path, MARK, {"epoch": 3, "loss": 0.5})
     assert json.loads(files.read(path / "value.json")) == {"dict": [["epoch", 3], ["loss", 0.5]]}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "[" * 100_000 + "]" * 100_000,
+        '{"dict":' * 50_000,
+        '{"tensor":"t9"}',
+        '{"int":"x"}',
+        '{"array":"t0","dtype":"O","shape":[1]}',
+        '{"array":{"bytes":"00"},"dtype":"|u1","shape":[99999999999]}',
+        '{"enum":"tests.runs.storage.values:Phase","name":"HOT"}',
+        '{"dict":[[{"list":[]},1]]}',
+        '{"complex":3}',
+        "",
+        "\u0000",
+    ],
+)
+def test_a_document_that_somebody_has_made_up_is_refused(document: str, tmp_path: Path) -> None:
+    """With digests that agree; it runs no code, and takes no memory for what is not there."""
+    path = checkpoint.save(tmp_path, MARK, {"w": torch.ones(2)})
+    manifest = checkpoint.described(tmp_path, MARK)
+    (path / "value.json").write_text(document)
+    data = document.encode()
+    manifest["files"]["value.json"] = {"size": len(data), "sha256": files.digest(data)}
+    (path / "manifest.json").write_bytes(seal(manifest)[0])
+    with pytest.raises(Damaged, match=r"value.json is damaged; got a document that makes no sense"):
+        checkpoint.load(tmp_path, MARK)

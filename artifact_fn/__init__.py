@@ -1,8 +1,9 @@
 """artifact_fn: training pipelines for PyTorch as pure functions.
 
 Training is a stream of epochs, unfolded from a pure step over an immutable state; everything
-else is a fold over that stream. These are the names of the two programs; the rest is found in
-`folds`, `optim`, `training`, `data`, `random`, `tree`, `errors` and `runs`.
+else is a fold over that stream. These are the names of the two programs and of their typed
+way; the rest is found in `folds`, `optim`, `training`, `data`, `random`, `tree`, `errors` and
+`runs`.
 """
 
 from artifact_fn import optim
@@ -13,6 +14,8 @@ from artifact_fn.runs.recorded import load_run
 from artifact_fn.runs.run import resume, run
 from artifact_fn.training import (
     Experiment,
+    ModelInput,
+    ModelOutput,
     TrainState,
     compiled,
     epochs,
@@ -20,6 +23,7 @@ from artifact_fn.training import (
     fit,
     functional,
     metrics,
+    on,
     supervised,
     train_step,
 )
@@ -27,6 +31,8 @@ from artifact_fn.training import (
 __all__ = [
     "Experiment",
     "Loader",
+    "ModelInput",
+    "ModelOutput",
     "Split",
     "Table",
     "TrainState",
@@ -40,6 +46,7 @@ __all__ = [
     "history",
     "load_run",
     "metrics",
+    "on",
     "optim",
     "patience",
     "progress",

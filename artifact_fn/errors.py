@@ -67,9 +67,17 @@ class DataError(ArtifactFnError):
     """A table, loader or batch is malformed."""
 
 
+class CursorError(DataError):
+    """A source that cannot be read from the middle of an epoch was asked to."""
+
+
 class LawError(ArtifactFnError, AssertionError):
     """A part breaks one of the laws that `artifact_fn.testing` checks."""
 
 
 class CompileError(ArtifactFnError):
     """A step could not be compiled."""
+
+
+class NonFiniteError(ArtifactFnError):
+    """Too many updates in a row had gradients that are NaN or infinite."""

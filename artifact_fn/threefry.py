@@ -4,18 +4,23 @@ Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw: Parallel random number
 3; SC 2011).
 """
 
+import sys
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 _PARITY = 0x1BD11BDA
+_WORD = 0xFFFFFFFF
+_FEW = 50_000
+"""Draws up to which two passes of numpy's radix sort are faster than torch's sort."""
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 def signed(word: int) -> int:
     """The int32 with the low 32 bits of `word`."""
-    word &= 0xFFFFFFFF
+    word &= _WORD
     return word - 2**32 if word >= 2**31 else word
 
 
@@ -65,13 +70,30 @@ def words(key: Tensor) -> NDArray[np.uint32]:
 
 
 def folded(key: Tensor, data: int) -> Tensor:
-    """`random.fold_in`, on the host."""
-    high, low = on_host(words(key), np.array([data & 0xFFFFFFFF], dtype=np.uint32))
-    return torch.from_numpy(np.concatenate([high, low]).view(np.int32)).to(key.device)
+    """`random.fold_in`, on the host, a word at a time."""
+    first, second = (int(word) for word in words(key))
+    schedule = (first, second, first ^ second ^ _PARITY)
+    high, low = first, (data + second) & _WORD
+    for block in range(5):
+        for rotation in _ROTATIONS[block % 2]:
+            high = (high + low) & _WORD
+            low = high ^ ((low << rotation) & _WORD | low >> (32 - rotation))
+        high = (high + schedule[(block + 1) % 3]) & _WORD
+        low = (low + schedule[(block + 2) % 3] + block + 1) & _WORD
+    return torch.tensor([signed(high), signed(low)], dtype=torch.int32, device=key.device)
 
 
 def permuted(key: Tensor, n: int) -> Tensor:
     """`random.permutation`, on the host: int64 [n]."""
     high, low = on_host(words(key), np.arange(n, dtype=np.uint32))
+    if n <= _FEW:
+        halves = (high ^ np.uint32(1 << 31)).view(np.uint16).reshape(n, 2)
+        little = 0 if sys.byteorder == "little" else 1
+        # numpy sorts 16-bit numbers by radix, in a fifth of the time that torch takes for 64 bits.
+        order = np.argsort(halves[:, little], kind="stable")
+        order = order[np.argsort(halves[order, 1 - little], kind="stable")]
+        sorted_high = high[order]
+        if not (sorted_high[1:] == sorted_high[:-1]).any():
+            return torch.from_numpy(order)
     draws = (high.view(np.int32).astype(np.int64) << 32) | low
     return torch.argsort(torch.from_numpy(draws), stable=True)

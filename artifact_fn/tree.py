@@ -7,7 +7,7 @@ function each. The only module that touches torch's private pytree registry.
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, dataclass_transform
 
 import torch
@@ -100,33 +100,21 @@ def replace(record: N, /, **changes: Any) -> N:
     return _build(type(record), kept)
 
 
-def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+def map(
+    function: Callable[..., Any],
+    tree: Any,
+    *rest: Any,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> Any:
     """Apply `function` to each leaf of `tree` (and the leaves of `rest` at the same places).
+
+    What `is_leaf` holds for is taken whole.
 
     Example:
         >>> map(torch.add, {"a": torch.tensor(1)}, {"a": torch.tensor(2)})
         {'a': tensor(3)}
     """
-    return _pytree.tree_map(function, tree, *rest)
-
-
-def map_records(tree: Any, kind: type[N], function: Callable[[N], Any]) -> Any:
-    """The same tree with `function` applied to the outermost records of a class.
-
-    Example:
-        >>> @node
-        ... class Count:
-        ...     value: Tensor
-        >>> map_records([Count(torch.tensor(1)), torch.tensor(2)], Count, lambda c: c.value + 1)
-        [tensor(2), tensor(2)]
-    """
-
-    def found(part: Any) -> bool:
-        return isinstance(part, kind)
-
-    return _pytree.tree_map(
-        lambda part: function(part) if found(part) else part, tree, is_leaf=found
-    )
+    return _pytree.tree_map(function, tree, *rest, is_leaf=is_leaf)
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -142,6 +130,54 @@ def flatten(tree: Any) -> tuple[list[Any], Spec]:
 def unflatten(values: Iterable[Any], spec: Spec) -> Any:
     """Undo `flatten`."""
     return _pytree.tree_unflatten(values, spec)
+
+
+def builder(spec: Spec) -> Callable[[Iterator[Any]], Any]:
+    """`unflatten` for one structure, as functions that call each other.
+
+    torch.compile traces them in a tenth of the time that it needs for `unflatten`.
+
+    Example:
+        >>> builder(flatten({"a": 1, "b": (2, 3)})[1])(iter([4, 5, 6]))
+        {'a': 4, 'b': (5, 6)}
+    """
+    if spec.is_leaf():
+        return next
+    parts = [builder(child) for child in spec.children()]
+    kind, names = spec.type, spec.context
+    if kind is dict:
+        return lambda leaves: {name: part(leaves) for name, part in zip(names, parts, strict=True)}
+    if kind in (tuple, list):
+        return lambda leaves: kind([part(leaves) for part in parts])
+    fields = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    if fields and len(fields) == len(parts):
+        return lambda leaves: _build(
+            kind, {name: part(leaves) for name, part in zip(fields, parts, strict=True)}
+        )
+    return lambda leaves: unflatten([next(leaves) for _ in range(spec.num_leaves)], spec)
+
+
+def map_records(function: Callable[[N], Any], tree: Any, kind: type[N]) -> Any:
+    """Apply `function` to each outermost record of a class, and leave every other leaf alone.
+
+    Example:
+        >>> @node
+        ... class Box:
+        ...     x: Tensor
+        >>> map_records(lambda box: box.x, {"a": Box(torch.tensor(1)), "b": (2,)}, Box)
+        {'a': tensor(1), 'b': (2,)}
+    """
+
+    def taken(part: Any) -> Any:
+        return function(part) if isinstance(part, kind) else part
+
+    return _pytree.tree_map(taken, tree, is_leaf=lambda part: isinstance(part, kind))
+
+
+def records(tree: Any, kind: type[N]) -> list[N]:
+    """The outermost records of a class in a tree."""
+    found = _pytree.tree_leaves(tree, is_leaf=lambda part: isinstance(part, kind))
+    return [part for part in found if isinstance(part, kind)]
 
 
 def paths(tree: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ import torch
 
 torch.set_num_threads(1)
 
-collect_ignore = ["recorded"]  # programs that recorded oracles, run by hand where JAX is
+# Programs run by hand: what recorded the oracles, and the benchmarks; programs that types refuse.
+collect_ignore = ["recorded", "bench", "typing/programs"]
 
 
 @pytest.fixture(autouse=True)

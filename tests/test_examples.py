@@ -10,9 +10,12 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 EXAMPLE = EXAMPLES / "binary_classification.py"
 
 
-def ran(*options: str) -> dict[str, Any]:
+def ran(*options: str, example: str = "binary_classification") -> dict[str, Any]:
     found = subprocess.run(
-        [sys.executable, str(EXAMPLE), *options], check=True, capture_output=True, text=True
+        [sys.executable, str(EXAMPLES / f"{example}.py"), *options],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     answer: dict[str, Any] = json.loads(found.stdout.strip().splitlines()[-1])
     return answer
@@ -51,3 +54,11 @@ def test_a_killed_run_goes_on_and_is_identical(tmp_path: Path) -> None:
     assert whole.split()[0] == other.split()[0]
     assert len(whole.split()[0]) == 64
     assert verdict == "identical"
+
+
+def test_hypergradients_are_those_of_differences() -> None:
+    answer = ran("--steps", "12", example="hypergradients")
+    assert answer["gradients"].keys() == {"lr", "weight_decay", "weight"}
+    for name, (ours, theirs) in answer["gradients"].items():
+        assert abs(ours - theirs) <= 1e-5 * abs(theirs) + 1e-10, name
+    assert answer["caught"] > answer["flipped"] / 2

@@ -6,7 +6,9 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import attrs
 from returns.io import IOFailure, IOResult, IOSuccess
 
 from artifact_fn.folds.epoch import Run
@@ -26,7 +28,7 @@ from artifact_fn.runs.storage.checkpoint import Mark
 from artifact_fn.runs.storage.journal import Journal, Record
 from artifact_fn.runs.storage.lock import locked
 from artifact_fn.runs.storage.values import encode
-from artifact_fn.training.experiment import Experiment, Place
+from artifact_fn.training.experiment import CONTROL, Experiment, Place
 from artifact_fn.training.loop import Stream, check_reads
 from artifact_fn.training.state import TrainState
 
@@ -146,7 +148,7 @@ def resume(
                     stacklevel=4,
                 )
             start, mark = found(experiment, where)
-            stream = _stream(experiment, start.place, show, clock)
+            stream = _stream(experiment, start.place, show, clock, start.carry)
             told: Record = {
                 "kind": "resumed",
                 "from": None if mark is None else mark.name,
@@ -174,8 +176,15 @@ def resume(
     return _outcome(taken_up)
 
 
-def _stream(experiment: Experiment, start: Place, show: Show, clock: Callable[[], float]) -> Stream:
+def _stream(
+    experiment: Experiment,
+    start: Place,
+    show: Show,
+    clock: Callable[[], float],
+    carry: dict[str, Any] | None = None,
+) -> Stream:
     """The epochs from a place on, which hold every score that a fold reads."""
+    start = start if carry is None else attrs.evolve(start, control=(carry[CONTROL],))
     stream = show(experiment.stream(start, clock=clock))
     check_reads(named(everything(experiment)).reads, stream.makes)
     return stream

@@ -17,7 +17,7 @@ from artifact_fn.runs.position import Position
 from artifact_fn.runs.saving import Job, Saving, Writer
 from artifact_fn.runs.storage import artifacts
 from artifact_fn.runs.storage.journal import Journal, Record
-from artifact_fn.training.experiment import SELECTED, UNTIL, AnyFold, Experiment, Place
+from artifact_fn.training.experiment import CONTROL, SELECTED, UNTIL, AnyFold, Experiment, Place
 from artifact_fn.training.loop import TRAIN, Advance, Stream
 from artifact_fn.training.state import TrainState
 
@@ -56,7 +56,7 @@ class Session:
 
 def everything(experiment: Experiment) -> dict[str, AnyFold]:
     """All folds of an experiment, its stopper too, by name."""
-    return {**experiment.asked(), UNTIL: experiment.until.fold}
+    return {**experiment.asked(), UNTIL: experiment.until.fold, CONTROL: experiment.control}
 
 
 def carried_on(session: Session) -> Run[TrainState]:

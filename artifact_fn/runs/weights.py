@@ -171,7 +171,7 @@ def _with_moments(
     entries = optimizer["state"]
     order = [index for group in optimizer["param_groups"] for index in group["params"]]
     rules: list[RuleState] = []
-    tree.map_records(opt_state, RuleState, rules.append)
+    tree.map_records(rules.append, opt_state, RuleState)
     if not entries:
         return opt_state
     first = entries[min(entries)]
@@ -185,7 +185,7 @@ def _with_moments(
             do="configure the same rule, with every parameter trainable; or import the weights "
             "from a file without an optimizer",
         )
-    return tree.map_records(opt_state, RuleState, lambda rule: _moved(rule, entries, order, names))
+    return tree.map_records(lambda rule: _moved(rule, entries, order, names), opt_state, RuleState)
 
 
 def _moved(

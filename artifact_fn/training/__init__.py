@@ -2,8 +2,22 @@
 
 from artifact_fn.training import metrics
 from artifact_fn.training.compiled import Compiled, compiled, eager
-from artifact_fn.training.contracts import Arguments, Aux, Batch, Model, Objective, Source, Step
+from artifact_fn.training.contracts import (
+    Arguments,
+    Aux,
+    Batch,
+    HasForward,
+    HasKeyedForward,
+    Model,
+    ModelInput,
+    ModelOutput,
+    Objective,
+    Source,
+    Step,
+)
+from artifact_fn.training.control import Control
 from artifact_fn.training.cuts import Cut, cuts
+from artifact_fn.training.declared import Declared
 from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.functional import functional
 from artifact_fn.training.loop import Advance, Event, Stream, epochs, fit
@@ -14,10 +28,14 @@ from artifact_fn.training.objectives import (
     supervised,
     weighted,
 )
+from artifact_fn.training.pairing import On, Pairing, on, typed
+from artifact_fn.training.per_sample import clipped_grads, per_sample_grads
 from artifact_fn.training.precision import autocast
+from artifact_fn.training.prediction import predict
 from artifact_fn.training.routines import Routine, evaluate, evaluation
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import eval_step, sequence, train_step
+from artifact_fn.training.workflow import Workflow
 
 __all__ = [
     "Advance",
@@ -25,18 +43,28 @@ __all__ = [
     "Aux",
     "Batch",
     "Compiled",
+    "Control",
     "Cut",
+    "Declared",
     "Event",
     "Experiment",
+    "HasForward",
+    "HasKeyedForward",
     "Model",
+    "ModelInput",
+    "ModelOutput",
     "Objective",
+    "On",
+    "Pairing",
     "Place",
     "Routine",
     "Source",
     "Step",
     "Stream",
     "TrainState",
+    "Workflow",
     "autocast",
+    "clipped_grads",
     "compiled",
     "cuts",
     "eager",
@@ -50,8 +78,12 @@ __all__ = [
     "metrics",
     "minimise",
     "objective",
+    "on",
+    "per_sample_grads",
+    "predict",
     "sequence",
     "supervised",
     "train_step",
+    "typed",
     "weighted",
 ]

@@ -21,12 +21,17 @@ from torch import Tensor
 from artifact_fn import tree
 from artifact_fn.errors import CompileError
 from artifact_fn.training.contracts import Columns, Step
+from artifact_fn.training.flat import storage
 from artifact_fn.training.graph import graph
 from artifact_fn.training.statistics import Metrics, answers, joined, joins, merge, neutral
 from artifact_fn.training.traced import entering, traced
 
 Chunk = Callable[[Any, Columns, Tensor], tuple[Any, Metrics]]
 """(state, columns, rows int64 [steps, batch]) to (state, metrics)."""
+
+
+SMALL = 10_000
+"""Numbers up to which a tensor is packed with others: below it a tensor costs more than its copy."""
 
 
 def gathered(columns: Columns, rows: Tensor) -> Any:
@@ -48,21 +53,27 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         CompileError: the step cannot be compiled; at the first call.
         ArtifactFnError: the step breaks its contract.
     """
-    once = traced(step, state, gathered(columns, rows[0]))
-    told, told_spec = tree.flatten(once.told)
-    state_leaves, state_spec = tree.flatten(state)
-    held, turns, changing = len(state_leaves), len(rows), once.changing
-    ways = joins(once.told)
+    first_batch = gathered(columns, rows[0])
+    seen = traced(step, state, first_batch)
+    stored = storage(step, state)
+    once = seen if stored.step is step else traced(stored.step, stored.state, first_batch)
+    told, told_spec = tree.flatten(seen.told)
+    state_spec = tree.flatten(state)[1]
+    stored_leaves = tree.leaves(stored.state)
+    held, turns, changing = len(stored_leaves), len(rows), once.changing
+    ways = joins(seen.told)
     device = rows.device
     kinds = [(way, leaf.shape, leaf.dtype) for way, leaf in zip(ways, told, strict=True)]
     nothing = [neutral(*kind, torch.device("meta")) for kind in kinds]
-    pack, unpack = _packing([*(state_leaves[i] for i in changing), *nothing])
+    pack, unpack = _packing([*(stored_leaves[i] for i in changing), *nothing])
     column_spec = tree.flatten(columns)[1]
 
     def flat(*given: Tensor) -> tuple[Tensor, ...]:
-        *leaves, index, active = given
-        table = leaves[len(leaves) - column_spec.num_leaves :]
-        leaves = leaves[:held]
+        *entered, index, active = given
+        table = entered[len(entered) - column_spec.num_leaves :]
+        leaves = stored.enter(
+            [leaf.reshape(shape) for leaf, shape in zip(entered, stored.shapes, strict=False)]
+        )
 
         def turn(carry: list[Tensor], at: tuple[Tensor, Tensor]) -> tuple[list[Tensor], Tensor]:
             batch_rows, on = at
@@ -85,9 +96,13 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         # Made in here: a captured 0-d tensor would be taken for a Python number, and all of it
         # traced a second time when it turns out that it is not.
         first = [*(leaves[i] for i in changing), *(neutral(*kind, device) for kind in kinds)]
-        last, _ = _scan()(turn, pack(first), (index, active))
-        # Each leaf in memory of its own: one that is kept must not keep the others.
-        return tuple(leaf.clone() for leaf in unpack(last))
+        last = unpack(_scan()(turn, pack(first), (index, active))[0])
+        for i, leaf in zip(changing, last, strict=False):
+            leaves[i] = leaf
+        after = stored.leave(leaves)
+        return tuple(
+            leaf.clone() for leaf in (*(after[i] for i in seen.changing), *last[len(changing) :])
+        )
 
     program = graph(flat, cache, rows.device)
 
@@ -98,14 +113,19 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         active = torch.arange(turns, device=rows.device).reshape(turns, 1) < steps
         leaves = tree.leaves(state)
         flat_leaves = [entering(leaf) for leaf in (*leaves, *tree.leaves(columns))]
-        found = list(program(*flat_leaves, index, active))
-        for i, leaf in zip(changing, found, strict=False):
+        found = [_alone(leaf) for leaf in program(*flat_leaves, index, active)]
+        for i, leaf in zip(seen.changing, found, strict=False):
             leaves[i] = leaf
         after = tree.unflatten(leaves, state_spec)
-        metrics: Metrics = tree.unflatten(found[len(changing) :], told_spec)
+        metrics: Metrics = tree.unflatten(found[len(seen.changing) :], told_spec)
         return after, metrics
 
     return called
+
+
+def _alone(leaf: Tensor) -> Tensor:
+    """In memory of its own, which a compiler does not promise: what is kept must not keep more."""
+    return leaf if leaf.untyped_storage().nbytes() == leaf.nbytes else leaf.clone()
 
 
 def _scan() -> Any:
@@ -118,14 +138,21 @@ def _scan() -> Any:
 def _packing(
     leaves: Sequence[Tensor],
 ) -> tuple[Callable[[Sequence[Tensor]], list[Tensor]], Callable[[Sequence[Tensor]], list[Tensor]]]:
-    """How tensors like these become one vector for each dtype, and come back."""
-    kinds = list(dict.fromkeys(leaf.dtype for leaf in leaves))
-    groups = [[i for i, leaf in enumerate(leaves) if leaf.dtype == kind] for kind in kinds]
+    """How small tensors become one vector for each dtype, and come back; large ones stay."""
+    small = [i for i, leaf in enumerate(leaves) if leaf.numel() <= SMALL]
+    kinds = list(dict.fromkeys(leaves[i].dtype for i in small))
+    groups = [[i for i in small if leaves[i].dtype == kind] for kind in kinds]
+    groups += [[i] for i, leaf in enumerate(leaves) if leaf.numel() > SMALL]
     shapes = [tuple(leaf.shape) for leaf in leaves]
     sizes = [leaf.numel() for leaf in leaves]
 
     def pack(parts: Sequence[Tensor]) -> list[Tensor]:
-        return [torch.cat([parts[i].reshape(-1) for i in group]) for group in groups]
+        return [
+            torch.cat([parts[i].reshape(-1) for i in group])
+            if len(group) > 1
+            else parts[group[0]].reshape(-1)
+            for group in groups
+        ]
 
     def unpack(packed: Sequence[Tensor]) -> list[Tensor]:
         parts: list[Tensor] = [packed[0]] * len(shapes)
@@ -202,12 +229,15 @@ def _difference(
     after, expected = step(state, gathered(columns, rows[0]))
     ours, theirs = answers(told)[0], answers(expected)[0]
     for name, value in theirs.items():
-        if not math.isclose(ours[name], value, rel_tol=1e-3, abs_tol=1e-5):
+        both_nan = math.isnan(value) and math.isnan(ours[name])
+        if not both_nan and not math.isclose(ours[name], value, rel_tol=1e-3, abs_tol=1e-5):
             return f"answers {ours[name]} for {name}, a single step {value}"
     apart = total = 0
     for path, leaf in tree.paths(after).items():
         if leaf.is_floating_point():
-            close = torch.isclose(tree.paths(first)[path], leaf, rtol=1e-3, atol=1e-5)
+            close = torch.isclose(
+                tree.paths(first)[path], leaf, rtol=1e-3, atol=1e-5, equal_nan=True
+            )
             apart, total = apart + int((~close).sum()), total + leaf.numel()
     # An adaptive rule makes a whole step of what should be zero and is rounding, such as the
     # gradient of a bias before a BatchNorm; those are few.

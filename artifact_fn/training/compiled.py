@@ -7,16 +7,17 @@ nobody else holds.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal
 
 import attrs
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from artifact_fn import tree
 from artifact_fn.errors import CompileError
 from artifact_fn.training.chunks import Chunk, checked, chunk
-from artifact_fn.training.contracts import Batch, Columns, Step
+from artifact_fn.training.contracts import Columns, Step
 from artifact_fn.training.graph import compilations, default_cache, graph
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.traced import entering, traced
@@ -24,6 +25,8 @@ from artifact_fn.training.traced import entering, traced
 __all__ = ["Compiled", "compilations", "compiled", "eager", "like"]
 
 S = TypeVar("S")
+B = TypeVar("B")
+B_contra = TypeVar("B_contra", contravariant=True, default=Any)
 
 STEPS = 128
 """Steps a call at most, where nobody says otherwise."""
@@ -37,7 +40,7 @@ as much whatever it does.
 
 
 @attrs.frozen(eq=False)
-class Compiled(Generic[S]):
+class Compiled(Generic[S, B_contra]):
     """A step that is compiled when it is first called; itself a step.
 
     Attributes:
@@ -47,13 +50,13 @@ class Compiled(Generic[S]):
         check: Whether the first chunk is compared with single steps.
     """
 
-    step: Step[S]
+    step: Step[S, B_contra]
     cache: Path
     chunk: int | Literal["auto"] = "auto"
     check: bool = True
     _programs: dict[Any, Any] = attrs.field(factory=dict, repr=False)
 
-    def __call__(self, state: S, batch: Batch, /) -> tuple[S, Metrics]:
+    def __call__(self, state: S, batch: B_contra, /) -> tuple[S, Metrics]:
         """One step.
 
         Raises:
@@ -96,8 +99,11 @@ class Compiled(Generic[S]):
         taken: Chunk = self._programs[signature]
         return taken(state, columns, rows)
 
-    def owned(self, state: S, batch: Batch) -> tuple[S, Metrics]:
+    def owned(self, state: S, batch: B_contra) -> tuple[S, Metrics]:
         """One step that may overwrite the tensors of `state`, which nobody else holds."""
+        if tree.leaves(state)[0].device.type == "cuda":
+            # A CUDA graph cannot be replayed if it writes into what it is given.
+            return self(state, batch)
         signature = ("owned", _signature((state, batch)))
         if signature not in self._programs:
             self._programs[signature] = _single(self.step, state, batch, self.cache, donated=True)
@@ -106,12 +112,12 @@ class Compiled(Generic[S]):
 
 
 def compiled(
-    step: Step[S],
+    step: Step[S, B],
     *,
     cache: str | Path | None = None,
     chunk: int | Literal["auto"] = "auto",
     check: bool = True,
-) -> Compiled[S]:
+) -> Compiled[S, B]:
     """A step as one graph: forward, gradient, optimizer and metrics, without a graph break.
 
     Compiling takes seconds, once for each batch shape, at the first call with it; its kernels
@@ -146,14 +152,14 @@ def compiled(
     return Compiled(step, default_cache() if cache is None else Path(cache), chunk, check)
 
 
-def like(model: Step[Any], step: Step[S]) -> Step[S]:
+def like(model: Step[Any], step: Step[S, B]) -> Step[S, B]:
     """`step` compiled, if and as `model` is; else `step` itself."""
     if not isinstance(model, Compiled):
         return step
     return Compiled(step, model.cache, model.chunk, model.check)
 
 
-def eager(step: Step[S]) -> Step[S]:
+def eager(step: Step[S, B]) -> Step[S, B]:
     """The step inside a compiled one; else the step itself."""
     return step.step if isinstance(step, Compiled) else step
 
@@ -167,8 +173,8 @@ def _signature(given: Any) -> Any:
 
 
 def _single(
-    step: Step[S], state: S, batch: Batch, cache: Path, *, donated: bool
-) -> Callable[[S, Batch], tuple[S, Metrics]]:
+    step: Step[S], state: S, batch: Any, cache: Path, *, donated: bool
+) -> Callable[[S, Any], tuple[S, Metrics]]:
     """A step compiled for arguments like these.
 
     Args:
@@ -194,7 +200,7 @@ def _single(
     device = tree.leaves(state)[0].device if held else torch.device("cpu")
     program = graph(flat, cache, device)
 
-    def called(state: S, batch: Batch) -> tuple[S, Metrics]:
+    def called(state: S, batch: Any) -> tuple[S, Metrics]:
         given = tree.leaves((state, batch))
         found = program(*(entering(leaf) for leaf in given))
         whole = [given[0] if source is None else given[source] for source in once.source]

@@ -4,13 +4,17 @@ Model      init(seed) -> (params, buffers); apply(params, buffers, inputs, ...) 
 Objective  (params, buffers, batch, key, training) -> (loss, Aux)
 Step       (state, batch) -> (state, metrics)
 Source     what an epoch's batches are gathered from
+
+Each is generic: contravariant in what it reads, covariant in what it makes. A type argument that is
+left out is `Any`, so code without types needs none; `pairing` is where they are solved.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypedDict, runtime_checkable
 
 import attrs
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from artifact_fn import tree
 from artifact_fn.training.statistics import Metrics
@@ -28,6 +32,52 @@ Columns = Mapping[str, Any]
 """A pytree of tensors as long as each other, whose rows batches are gathered from."""
 
 S = TypeVar("S")
+F_contra = TypeVar("F_contra", contravariant=True)
+F_co = TypeVar("F_co", covariant=True)
+I_contra = TypeVar("I_contra", contravariant=True, default=Any)
+O_co = TypeVar("O_co", covariant=True, default=Any)
+D_co = TypeVar("D_co", covariant=True, default=Any)
+B_contra = TypeVar("B_contra", contravariant=True, default=Any)
+B_co = TypeVar("B_co", covariant=True, default=Batch)
+
+
+class ModelInput(TypedDict):
+    """What a typed model or reader takes: a TypedDict of yours inherits from it.
+
+    Sources and models declare plain keys, readers (losses and metrics) declare theirs `ReadOnly`.
+    """
+
+
+class ModelOutput(TypedDict):
+    """What a typed model answers, or a reader reads of it: a TypedDict of yours inherits from it."""
+
+
+class NoOutput(ModelOutput):
+    """The output that no model answers: only where a type is `Any` is it accepted.
+
+    That is how the checkers tell a `forward` without types from one that has them.
+    """
+
+    no_output: Callable[[], None]
+
+
+class HasForward(Protocol[F_contra, F_co]):
+    """An nn.Module by what its `forward` takes and answers.
+
+    By `forward`, never by `__call__`: a module's `__call__` takes and answers Any.
+    """
+
+    def forward(self, inputs: F_contra, /) -> F_co:
+        """The outputs."""
+        ...
+
+
+class HasKeyedForward(Protocol[F_contra, F_co]):
+    """An nn.Module whose `forward` also draws from a key."""
+
+    def forward(self, inputs: F_contra, /, *, key: Tensor) -> F_co:
+        """The outputs; key is int32 [2]."""
+        ...
 
 
 class Init(Protocol):
@@ -38,20 +88,20 @@ class Init(Protocol):
         ...
 
 
-class Apply(Protocol):
+class Apply(Protocol[I_contra, O_co]):
     """Calls a model as a pure function."""
 
     def __call__(
         self,
         params: Params,
         buffers: Buffers,
-        inputs: Any,
+        inputs: I_contra,
         /,
         *,
         key: Tensor,
         training: bool,
         method: str = "forward",
-    ) -> tuple[Any, Buffers]:
+    ) -> tuple[O_co, Buffers]:
         """The outputs, and the buffers after the call; the given buffers stay as they are.
 
         A tuple of inputs is passed on as positional arguments, `Arguments` as what they say,
@@ -74,23 +124,28 @@ class Arguments:
 
 
 @attrs.frozen
-class Model:
+class Model(Generic[I_contra, O_co, D_co]):
     """A module as two pure functions.
+
+    Generic in what `forward` takes, what it answers, and in `declared`.
 
     Attributes:
         init: seed -> (params, buffers).
         apply: (params, buffers, inputs, *, key, training, method) -> (outputs, buffers).
         seeded: Whether `init` draws from its seed. False for a model made from a module, whose
             present weights are its only beginning.
+        declared: What its `forward` declares of its inputs and outputs (a `Declared`), or None
+            where that is nothing.
     """
 
     init: Init
-    apply: Apply
+    apply: Apply[I_contra, O_co]
     seeded: bool
+    declared: D_co = attrs.field(default=None)
 
 
 @tree.node
-class Aux:
+class Aux(Generic[O_co]):
     """What an objective knows besides its loss.
 
     Attributes:
@@ -99,31 +154,31 @@ class Aux:
         buffers: After the call.
     """
 
-    outputs: Any
+    outputs: O_co
     metrics: Metrics
     buffers: Buffers
 
 
-class Objective(Protocol):
+class Objective(Protocol[B_contra, O_co]):
     """What is minimised: a scalar loss of parameters and a batch."""
 
     def __call__(
-        self, params: Params, buffers: Buffers, batch: Batch, key: Tensor, training: bool, /
-    ) -> tuple[Tensor, Aux]:
+        self, params: Params, buffers: Buffers, batch: B_contra, key: Tensor, training: bool, /
+    ) -> tuple[Tensor, Aux[O_co]]:
         """The loss, floating [], and what else was computed on the way."""
         ...
 
 
-class Step(Protocol[S]):
+class Step(Protocol[S, B_contra]):
     """One pure step of training or evaluation."""
 
-    def __call__(self, state: S, batch: Batch, /) -> tuple[S, Metrics]:
+    def __call__(self, state: S, batch: B_contra, /) -> tuple[S, Metrics]:
         """The next state, of the same structure, and the metrics of this batch."""
         ...
 
 
 @runtime_checkable
-class Source(Protocol):
+class Source(Protocol[B_co]):
     """What batches are gathered from; an epoch's order is a pure function of (key, epoch)."""
 
     @property
@@ -131,13 +186,13 @@ class Source(Protocol):
         """Batches an epoch, or None where that cannot be known beforehand."""
         ...
 
-    def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[B_co]:
         """The batches of one epoch from batch `start` on; without a key, in the rows' own order."""
         ...
 
 
 @runtime_checkable
-class Gathered(Source, Protocol):
+class Gathered(Source[B_co], Protocol[B_co]):
     """A source whose batches are rows of a table in memory, so that a program can gather them.
 
     Attributes:

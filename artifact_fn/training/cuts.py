@@ -1,8 +1,9 @@
 """Cuts: one epoch, unfolded from a step at a fixed grid of batches."""
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from artifact_fn.training.contracts import Batch, Gathered, Source, Step
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, merge
 from artifact_fn.training.step import ORDER
+
+B = TypeVar("B", bound=Batch)
 
 CHUNK = 128
 """Steps between two cuts at most, where nobody says otherwise."""
@@ -42,9 +45,9 @@ class Cut(NamedTuple):
 
 
 def cuts(
-    step: Step[TrainState],
+    step: Step[TrainState, B],
     state: TrainState,
-    source: Source,
+    source: Source[B],
     *,
     epoch: int = 1,
     start: int = 0,
@@ -110,6 +113,7 @@ def grid(source: Source, chunk: int | None, start: int = 0) -> int:
     return size
 
 
+@functools.cache
 def _turns(whole: int, size: int, most: int) -> int:
     """How many steps a call shall take, so that parts of an epoch waste few turns.
 

@@ -15,13 +15,14 @@ from artifact_fn.folds.stopping import Stopper
 from artifact_fn.optim.transform import Optimizer
 from artifact_fn.training.compiled import compiled
 from artifact_fn.training.contracts import Model, Objective, Source, Step
+from artifact_fn.training.control import Control, unchanged
 from artifact_fn.training.loop import TRAIN, Stream, epochs, fit
 from artifact_fn.training.routines import Routine
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.step import train_step
 
-HISTORY, SELECTED, UNTIL = "history", "selected", "until"
+HISTORY, SELECTED, UNTIL, CONTROL = "history", "selected", "until", "control"
 """Names of an experiment's own folds, under which a run answers."""
 
 AnyFold = Fold[Epoch[TrainState], Any, Any]
@@ -37,6 +38,7 @@ class Place:
         cursor: Batches of the next epoch behind it.
         metrics: Of these batches, one for each cut.
         elapsed: Seconds the run has taken.
+        control: The carry of the experiment's control, if it has one by then.
     """
 
     state: TrainState
@@ -44,6 +46,7 @@ class Place:
     cursor: int = 0
     metrics: tuple[Metrics, ...] = attrs.field(default=(), repr=False)
     elapsed: float = 0.0
+    control: tuple[Any] | None = attrs.field(default=None, repr=False)
 
 
 def _tuple(routines: Iterable[Routine]) -> tuple[Routine, ...]:
@@ -70,6 +73,7 @@ class Experiment:
         routines: What is computed at an epoch's end. An evaluation that names a split and no
             source reads the experiment's data of that split.
         select: Which epochs are kept with their states; a run answers `selected`.
+        control: Feedback, from the epochs to the state of the next one (see `epochs`).
         folds: More folds over the epochs, by the name of their answer.
         seed: Of weights, orders and everything drawn, 0 <= seed < 2**64.
         step: The training step, where it is not `train_step(objective, optimizer)`.
@@ -107,14 +111,15 @@ class Experiment:
         (2, 3)
     """
 
-    model: Model
-    objective: Objective
+    model: Model[Any, Any, Any]
+    objective: Objective[Any, Any]
     optimizer: Optimizer | Mapping[str, Optimizer]
     data: Mapping[str, Source] = attrs.field(repr=False)
     until: Stopper[Epoch[TrainState]]
     routines: tuple[Routine, ...] = attrs.field(default=(), converter=_tuple)
     select: AnyFold | None = None
     folds: Mapping[str, AnyFold] = attrs.field(factory=dict)
+    control: Control = unchanged
     seed: int = 0
     step: Step[TrainState] | None = None
     only: Mapping[str, str] | None = None
@@ -155,6 +160,7 @@ class Experiment:
             start.state,
             self.data[TRAIN],
             routines=[r if r.over is None else r.over(self.data) for r in self.routines],
+            control=_steering(self.control, start.control),
             completed=start.completed,
             cursor=start.cursor,
             metrics=start.metrics,
@@ -175,6 +181,14 @@ class Experiment:
             clock: Seconds, where a fold reads the time.
         """
         return fit(self.stream(clock=clock), until=self.until, **self.asked())
+
+
+def _steering(control: Control, carry: tuple[Any] | None) -> Control:
+    """A control that goes on from what it had remembered."""
+    if carry is None:
+        return control
+    remembered = carry[0]
+    return attrs.evolve(control, init=lambda: remembered)
 
 
 def place(state: TrainState, device: str) -> TrainState:
@@ -217,7 +231,7 @@ def _check(experiment: Experiment) -> None:
             raise FoldError(
                 f"{name} is a fold over epochs", got=type(fold).__name__, do="pass best('val/loss')"
             )
-    for name in (HISTORY, SELECTED, UNTIL):
+    for name in (HISTORY, SELECTED, UNTIL, CONTROL):
         if name in experiment.folds:
             raise FoldError(
                 f"a fold of an experiment is not called {name!r}",

@@ -1,7 +1,7 @@
 """Functional: an nn.Module, or a factory of one, as a pure Model."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -9,14 +9,56 @@ from torch.func import functional_call
 
 from artifact_fn import random
 from artifact_fn.errors import ModelError
-from artifact_fn.training.contracts import Arguments, Buffers, Model, Params
+from artifact_fn.training.contracts import (
+    Arguments,
+    Buffers,
+    HasForward,
+    HasKeyedForward,
+    Model,
+    ModelInput,
+    ModelOutput,
+    NoOutput,
+    Params,
+)
+from artifact_fn.training.declared import Declared, declared
 from artifact_fn.training.template import Mode, Template, refuse_changes, template_of
 
 # Which key a module's own `key` argument is; keyed modules count theirs from 0.
 _OWN = 0x6D6F64
 
 
-def functional(source: nn.Module | Callable[[], nn.Module], *, example: Any = None) -> Model:
+I = TypeVar("I", bound=ModelInput)  # noqa: E741
+O = TypeVar("O", bound=ModelOutput)  # noqa: E741
+Typed = HasForward[I, O] | HasKeyedForward[I, O]
+
+# A class, a module, a function; of each, first what answers Any, then what answers an O. The order
+# matters: a module's own `__call__` answers Any, so it passes for a factory of anything; and pyright,
+# once it has refused a class where a module was wanted, refuses the class's modules too.
+
+
+@overload
+def functional(
+    source: type[Typed[Any, NoOutput]], *, example: Any = None
+) -> Model[Any, Any, None]: ...
+@overload
+def functional(source: type[Typed[I, O]], *, example: Any = None) -> Model[I, O, Declared]: ...
+@overload
+def functional(source: Typed[Any, NoOutput], *, example: Any = None) -> Model[Any, Any, None]: ...
+@overload
+def functional(source: Typed[I, O], *, example: Any = None) -> Model[I, O, Declared]: ...
+@overload
+def functional(
+    source: Callable[[], Typed[Any, NoOutput]], *, example: Any = None
+) -> Model[Any, Any, None]: ...
+@overload
+def functional(
+    source: Callable[[], Typed[I, O]], *, example: Any = None
+) -> Model[I, O, Declared]: ...
+@overload
+def functional(
+    source: nn.Module | Callable[[], nn.Module], *, example: Any = None
+) -> Model[Any, Any, None]: ...
+def functional(source: Any, *, example: Any = None) -> Model[Any, Any, Any]:
     """A Model from a module or from a factory of modules.
 
     Parameters with `requires_grad=False` are held among the buffers: they stay as they are and
@@ -24,6 +66,10 @@ def functional(source: nn.Module | Callable[[], nn.Module], *, example: Any = No
     mode stays in it. Dropout, that of attention too, draws from the key of each call; a
     module whose method takes an argument `key` is given one. The module itself is copied,
     without its weights, and never called, changed or referred to again.
+
+    Where `forward` takes a `ModelInput` and answers a `ModelOutput`, so does the model, by its
+    type: `class Net(nn.Module)` with `forward(self, inputs: XY) -> Logits` (and a `key: Tensor`,
+    if it draws) makes a `Model[XY, Logits]`. Any other makes a `Model[Any, Any]`.
 
     Args:
         source: From a factory (`lambda: nn.Sequential(...)`), `init` draws the weights from its
@@ -48,8 +94,14 @@ def functional(source: nn.Module | Callable[[], nn.Module], *, example: Any = No
     """
     if isinstance(source, nn.Module):
         template, start = template_of(source), _contents(source)
-        return Model(lambda seed: _fresh(template, start), _apply(template), seeded=False)
-    template = template_of(_built(source, example, seed=0))
+        return Model(
+            lambda seed: _fresh(template, start),
+            _apply(template),
+            seeded=False,
+            declared=declared(source),
+        )
+    first = _built(source, example, seed=0)
+    template = template_of(first)
 
     def init(seed: int) -> tuple[Params, Buffers]:
         contents = _contents(_built(source, example, seed))
@@ -63,7 +115,7 @@ def functional(source: nn.Module | Callable[[], nn.Module], *, example: Any = No
             )
         return _fresh(template, contents)
 
-    return Model(init, _apply(template), seeded=True)
+    return Model(init, _apply(template), seeded=True, declared=declared(first))
 
 
 def _built(factory: Callable[[], nn.Module], example: Any, seed: int) -> nn.Module:

@@ -52,13 +52,28 @@ def graph(function: Callable[..., Sequence[Tensor]], cache: Path, device: torch.
         with torch.no_grad():
             if not first:
                 found: Sequence[Tensor] = program(*leaves)
-                return found
-            with _compiling(cache), _told():
-                found = program(*leaves)
-            first = False
-            return found
+            else:
+                with _compiling(cache), _told():
+                    found = program(*_apart(leaves))
+                first = False
+            # The next replay of a CUDA graph overwrites what this one has answered.
+            return [leaf.clone() for leaf in found] if device.type == "cuda" else found
 
     return called
+
+
+def _apart(leaves: Sequence[Tensor]) -> list[Tensor]:
+    """The same tensors, no two of them in one memory: a scan cannot be traced over such.
+
+    What has been traced does not depend on it, so later calls may be given what they like.
+    """
+    seen: set[int] = set()
+    found = []
+    for leaf in leaves:
+        memory = leaf.untyped_storage().data_ptr()
+        found.append(leaf.clone() if memory in seen else leaf)
+        seen.add(memory)
+    return found
 
 
 def compilations() -> int:

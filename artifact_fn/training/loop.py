@@ -13,15 +13,19 @@ from artifact_fn.errors import DataError, FoldError, ScoreError
 from artifact_fn.folds.epoch import SECONDS, Epoch, Run, Stop
 from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
+from artifact_fn.optim.guards import Skips, check_skips
 from artifact_fn.training.compiled import eager, like
-from artifact_fn.training.contracts import Source, Step
+from artifact_fn.training.contracts import Batch, Source, Step
+from artifact_fn.training.control import Control, check_control, steered, unchanged
 from artifact_fn.training.cuts import cuts, grid
 from artifact_fn.training.preflight import check_finite, first_batch, tried
 from artifact_fn.training.routines import Prepared, Routine, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, answers, merge
+from artifact_fn.tree import records
 
 S = TypeVar("S")
+B = TypeVar("B", bound=Batch)
 
 TRAIN = "train"
 """The split under which a training step's own metrics are found."""
@@ -69,11 +73,12 @@ class Stream:
 
 
 def epochs(
-    step: Step[TrainState],
+    step: Step[TrainState, B],
     state: TrainState,
-    source: Source,
+    source: Source[B],
     *,
     routines: Sequence[Routine] = (),
+    control: Control = unchanged,
     completed: int = 0,
     cursor: int = 0,
     metrics: Sequence[Metrics] = (),
@@ -91,6 +96,9 @@ def epochs(
         state: At the end of epoch `completed`, or `cursor` batches later.
         source: Of the training batches.
         routines: What is computed at an epoch's end, in this order.
+        control: A fold over the epochs that answers a function from state to state, applied
+            before each epoch, such as `optim.reduce_on_plateau`. To go on where a run was left,
+            give the fold its carry: `attrs.evolve(control, init=lambda: carry)`.
         completed: Epochs already behind `state`.
         cursor: Batches of the next epoch that are behind it too, as an `Advance` has told.
         metrics: Of these batches, as the same `Advance` has told.
@@ -103,7 +111,11 @@ def epochs(
         DataError: the source yields nothing, `chunk` is below 1, `cursor` is at no cut, or two
             routines make the same score.
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
+        FoldError: `control` is no control.
+        ScoreError: it reads a score that nothing makes.
+        NonFiniteError: at a cut, `optim.skip_nonfinite` has skipped too many updates in a row.
     """
+    check_control(control)
     for routine in routines:
         if not isinstance(routine, Routine):
             raise DataError(
@@ -131,12 +143,19 @@ def epochs(
             do="give the routines other splits",
         )
 
+    guarded = bool(records(state.opt_state, Skips))
+
     def events() -> Iterator[Event]:
         began = math.nan if clock is None else clock()
         current, begin, parts = state, cursor, list(metrics)
+        carry = control.init()
         for index in itertools.count(completed + 1):
+            if not begin:  # in its middle, an epoch has been steered already
+                current = steered(control, carry, current)
             for cut in cuts(step, current, source, epoch=index, start=begin, chunk=chunk):
                 current = cut.state
+                if guarded:
+                    check_skips(current.opt_state)
                 parts.append(cut.metrics)
                 yield Advance(index, cut.cursor, source.steps, current, tuple(parts))
             scores, artifacts = prefixed(TRAIN, *answers(merge(parts)))
@@ -145,10 +164,14 @@ def epochs(
                 scores, artifacts = {**scores, **more_scores}, {**artifacts, **more_artifacts}
             begin, parts = 0, []
             seconds = math.nan if clock is None else elapsed + clock() - began
-            yield Epoch(index, current, scores, artifacts, seconds)
+            epoch = Epoch(index, current, scores, artifacts, seconds)
+            yield epoch
+            carry = control.step(carry, epoch)
 
     timed = frozenset() if clock is None else frozenset({SECONDS})
-    return Stream(events, timed.union(*makes))
+    stream = Stream(events, timed.union(*makes))
+    check_reads(control.reads, stream.makes)
+    return stream
 
 
 def _due(prepared: Sequence[tuple[Callable[[int], bool], Prepared]], index: int) -> list[Prepared]:

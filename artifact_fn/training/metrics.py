@@ -1,11 +1,12 @@
 """Metrics: named measures of a model's outputs, each a statistic."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic
 
 import attrs
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from artifact_fn.errors import MetricError
 from artifact_fn.training.batches import column
@@ -38,9 +39,15 @@ __all__ = [
 ]
 
 
+I_contra = TypeVar("I_contra", contravariant=True, default=Any)
+O_contra = TypeVar("O_contra", contravariant=True, default=Any)
+I = TypeVar("I", default=Any)  # noqa: E741
+O = TypeVar("O", default=Any)  # noqa: E741
+
+
 @attrs.frozen
-class Metric:
-    """Something measured on every batch.
+class Metric(Generic[I_contra, O_contra]):
+    """Something measured on every batch; generic in what it reads of the batch and the outputs.
 
     Attributes:
         name: Of its score, without the split.
@@ -48,10 +55,10 @@ class Metric:
     """
 
     name: str
-    measure: Callable[[Any, Mapping[str, Any]], Statistic]
+    measure: Callable[[O_contra, I_contra], Statistic]
 
 
-def metric(name: str, function: Callable[[Any, Mapping[str, Any]], Tensor | Statistic]) -> Metric:
+def metric(name: str, function: Callable[[O, I], Tensor | Statistic]) -> Metric[I, O]:
     """A metric from any function of outputs and batch.
 
     Args:
@@ -65,7 +72,7 @@ def metric(name: str, function: Callable[[Any, Mapping[str, Any]], Tensor | Stat
         tensor(1., dtype=torch.float64)
     """
 
-    def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
+    def measure(outputs: O, batch: I) -> Statistic:
         found = function(outputs, batch)
         if not isinstance(found, Tensor):
             return found

@@ -1,7 +1,8 @@
 """Objectives: losses of parameters and a batch, with the metrics measured on the way."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -19,7 +20,9 @@ Evaluate = Callable[[Params, Buffers, Batch, Tensor, bool], tuple[Tensor, Any, B
 Loss = Callable[[Any, Batch], Tensor]
 """(outputs, batch) to a scalar loss, a mean over rows."""
 
-_TAKEN = ("loss", "lr", "grad_norm")
+L = TypeVar("L", bound=Callable[[Any, Any], Tensor])
+
+_TAKEN = ("loss", "lr", "grad_norm", "skipped")
 
 
 def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
@@ -142,9 +145,14 @@ def minimise(
     return _measured(evaluate, metrics)
 
 
-def weighted(weight: float, loss: Loss) -> Loss:
-    """A loss times a constant."""
-    return lambda outputs, batch: weight * loss(outputs, batch)
+def weighted(weight: float, loss: L) -> L:
+    """A loss times a constant: of (outputs, batch) or, in a `Workflow`, of (inputs, outputs)."""
+
+    @wraps(loss)
+    def times(first: Any, second: Any) -> Tensor:
+        return weight * loss(first, second)
+
+    return cast(L, times)
 
 
 def from_output(name: str) -> Loss:

@@ -13,14 +13,15 @@ from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import DataError, MetricError, ObjectiveError, PurityError
-from artifact_fn.training.contracts import Batch, Source, Step
+from artifact_fn.training.contracts import Source, Step
 from artifact_fn.training.guards import Watch, generators, user_line
 from artifact_fn.training.statistics import Metrics, answers
 
 S = TypeVar("S")
+B = TypeVar("B")
 
 
-def first_batch(source: Source) -> Batch:
+def first_batch(source: Source[B]) -> B:
     """A source's first batch in the rows' own order.
 
     Raises:
@@ -41,7 +42,7 @@ def first_batch(source: Source) -> Batch:
     )
 
 
-def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
+def tried(step: Step[S, B], state: S, batch: B) -> tuple[S, Metrics]:
     """What an eager step answers, if it keeps the contract of a step.
 
     Raises:
@@ -99,7 +100,7 @@ def tried(step: Step[S], state: S, batch: Batch) -> tuple[S, Metrics]:
     return after, metrics
 
 
-def _answer(step: Step[S], state: S, batch: Batch) -> Any:
+def _answer(step: Step[S, B], state: S, batch: B) -> Any:
     try:
         return step(state, batch)
     except RuntimeError as cause:

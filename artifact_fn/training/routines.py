@@ -1,14 +1,15 @@
 """Routines: what is computed at the end of an epoch, when it is due."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, Protocol
 
 import attrs
+from typing_extensions import TypeVar
 
 from artifact_fn.errors import DataError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
-from artifact_fn.training.contracts import Objective, Source, Step
+from artifact_fn.training.contracts import Batch, Objective, Source, Step
 from artifact_fn.training.cuts import cuts
 from artifact_fn.training.preflight import first_batch, tried
 from artifact_fn.training.state import TrainState
@@ -18,12 +19,21 @@ from artifact_fn.training.step import eval_step
 Results = tuple[Mapping[str, float], Mapping[str, Any]]
 """Scores and artifacts by `split/name`."""
 
-Wrap = Callable[[Step[TrainState]], Step[TrainState]]
-"""Compiles a step as the training step is, or leaves it as it is."""
+S = TypeVar("S")
+B = TypeVar("B", bound=Batch)
+S_contra = TypeVar("S_contra", contravariant=True, default=TrainState)
+
+
+class Wrap(Protocol):
+    """Compiles a step as the training step is, or leaves it as it is."""
+
+    def __call__(self, step: Step[S, B], /) -> Step[S, B]:
+        """The same step."""
+        ...
 
 
 @attrs.frozen(eq=False)
-class Prepared:
+class Prepared(Generic[S_contra]):
     """A routine that has seen the state it will be given.
 
     Attributes:
@@ -32,11 +42,11 @@ class Prepared:
     """
 
     makes: frozenset[str]
-    run: Callable[[TrainState], Results]
+    run: Callable[[S_contra], Results]
 
 
 @attrs.frozen(eq=False)
-class Routine:
+class Routine(Generic[S_contra]):
     """Something computed from the state at the end of the epochs when it is due.
 
     Attributes:
@@ -49,12 +59,21 @@ class Routine:
 
     name: str
     due: Cadence
-    prepare: Callable[[Wrap, TrainState], Prepared]
-    over: "Callable[[Mapping[str, Source]], Routine] | None" = None
+    prepare: Callable[[Wrap, S_contra], Prepared[S_contra]]
+    over: "Callable[[Mapping[str, Source[Any]]], Routine[S_contra]] | None" = None
+
+
+def _itself(state: TrainState) -> TrainState:
+    return state
 
 
 def evaluation(
-    split: str, objective: Objective, source: Source | None = None, *, every: int | Cadence = 1
+    split: str,
+    objective: Objective[B, Any],
+    source: Source[B] | None = None,
+    *,
+    every: int | Cadence = 1,
+    of: Callable[[TrainState], TrainState] = _itself,
 ) -> Routine:
     """The objective's loss and metrics over all of a source, in evaluation mode.
 
@@ -64,37 +83,48 @@ def evaluation(
         source: Its rows, read in their own order. In an `Experiment` it may be left out: then it
             is the experiment's data of this split.
         every: At which epochs: every so many, or any cadence.
+        of: What is evaluated, a function of the state: `optim.averaged` for the mean of the
+            parameters that `optim.ema` or `optim.swa` keeps. Training does not see it.
 
     Raises:
         FoldError: `every` is below 1.
+        OptimError: when training begins, `of=optim.averaged` and the optimizer keeps no mean.
     """
     due = at_every(every) if isinstance(every, int) else every
     name = f"evaluation({split!r})"
     if source is None:
-        return Routine(name, due, _without(split), lambda data: _over(split, objective, data, due))
+        return Routine(
+            name, due, _without(split), lambda data: _over(split, objective, data, due, of)
+        )
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
         step = eval_step(objective)
-        _, metrics = tried(step, state, first_batch(source))
+        _, metrics = tried(step, of(state), first_batch(source))
         names, _ = answers(metrics)
         wrapped = wrap(step)
 
         def run(state: TrainState) -> Results:
-            return prefixed(split, *_swept(wrapped, state, source))
+            return prefixed(split, *_swept(wrapped, of(state), source))
 
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
     return Routine(name, due, prepare)
 
 
-def _over(split: str, objective: Objective, data: Mapping[str, Source], due: Cadence) -> Routine:
+def _over(
+    split: str,
+    objective: Objective[Any, Any],
+    data: Mapping[str, Source[Any]],
+    due: Cadence,
+    of: Callable[[TrainState], TrainState],
+) -> Routine:
     if split not in data:
         raise DataError(
             f"an evaluation of {split!r} needs data of that split",
             got=f"data of {', '.join(map(repr, map(str, data)))}",
             do=f"add {split!r} to the experiment's data, or give evaluation(...) a source",
         )
-    return evaluation(split, objective, data[split], every=due)
+    return evaluation(split, objective, data[split], every=due, of=of)
 
 
 def _without(split: str) -> Callable[[Wrap, TrainState], Prepared]:
@@ -108,10 +138,13 @@ def _without(split: str) -> Callable[[Wrap, TrainState], Prepared]:
     return prepare
 
 
-def evaluate(objective: Objective, state: TrainState, source: Source) -> dict[str, float]:
+def evaluate(
+    objective: Objective[B, Any], state: TrainState, source: Source[B]
+) -> dict[str, float]:
     """The objective's loss and metrics of one state over all of a source, once.
 
-    For a test set, after the run: `evaluate(objective, run.answers["best"].state, test)`.
+    For a test set, after the run: `evaluate(objective, run.answers["best"].state, test)`; of an
+    average, `evaluate(objective, optim.averaged(state), test)`.
 
     Returns:
         Scores by name, without a split.
@@ -132,6 +165,6 @@ def prefixed(split: str, scores: Mapping[str, float], artifacts: Mapping[str, An
     )
 
 
-def _swept(step: Step[TrainState], state: TrainState, source: Source) -> Results:
+def _swept(step: Step[TrainState, B], state: TrainState, source: Source[B]) -> Results:
     parts = [cut.metrics for cut in cuts(step, state, source, shuffled=False)]
     return answers(merge(parts))

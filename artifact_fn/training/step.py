@@ -4,18 +4,26 @@
 # inside a compiled step.
 from __future__ import annotations
 
+from typing import Any, Generic
+
+import attrs
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
+from typing_extensions import TypeVar
 
 from artifact_fn import random, tree
 from artifact_fn.errors import MetricError, OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Optimizer, check_rule_at_end
 from artifact_fn.training.batches import rows
-from artifact_fn.training.contracts import Batch, Buffers, Objective, Params, Step
+from artifact_fn.training.contracts import Aux, Batch, Buffers, Objective, Params, Step
+from artifact_fn.training.per_sample import check_norm, clipped_grads
 from artifact_fn.training.state import TrainState, selected_params
-from artifact_fn.training.statistics import Mean, Metrics, merge
+from artifact_fn.training.statistics import Mean, Metrics, Statistic, Sum, merge
+
+B = TypeVar("B", bound=Batch)
+B_contra = TypeVar("B_contra", contravariant=True, default=Any)
 
 # What the numbers are does not matter, only that no two purposes share one: training draws from
 # fold_in(key, step), every other purpose from a key of its own.
@@ -23,18 +31,47 @@ EVALUATION = 0x65766C
 ORDER = 0x6F7264
 
 
+@attrs.frozen(eq=False)
+class TrainStep(Generic[B_contra]):
+    """A step of training, and what it was made of.
+
+    Attributes:
+        take: (state, batch) to (state, metrics).
+        objective: What it minimises.
+        optimizer: Makes the new parameters.
+        name: Of the optimizer, where a state has several.
+        only: Which parameters it trains; None for all.
+        accumulate: In how many parts it takes a batch.
+        clip_rows: To what norm the gradient of each row is clipped; None for not.
+    """
+
+    take: Step[TrainState, B_contra]
+    objective: Objective[B_contra, Any]
+    optimizer: Optimizer
+    name: str | None
+    only: str | None
+    accumulate: int
+    clip_rows: float | None
+
+    def __call__(self, state: TrainState, batch: B_contra, /) -> tuple[TrainState, Metrics]:
+        """The next state, and the metrics of this batch."""
+        return self.take(state, batch)
+
+
 def train_step(
-    objective: Objective,
+    objective: Objective[B, Any],
     optimizer: Optimizer,
     *,
     name: str | None = None,
     only: str | None = None,
     accumulate: int = 1,
-) -> Step[TrainState]:
+    clip_rows: float | None = None,
+) -> TrainStep[B]:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
-    Its metrics are the objective's, what the optimizer reports (`lr`) and `grad_norm`, the
-    global 2-norm of the gradients before any clipping; the last two are means over steps.
+    Its metrics are the objective's, what the optimizer reports (`lr`; with `skip_nonfinite`,
+    `skipped`) and `grad_norm`, the global 2-norm of the gradients before any clipping. Of these,
+    floating ones are means over steps, counts are sums.
 
     Args:
         objective: What is minimised.
@@ -44,9 +81,11 @@ def train_step(
             as in `TrainState.create`.
         accumulate: In how many parts the batch is taken, one after the other, their gradients
             weighted by their rows: the memory of one part, the gradient of the whole.
+        clip_rows: Global norm to which the gradient of each row is clipped before their mean is
+            taken (see `clipped_grads`); for models that write no buffers.
 
     Raises:
-        OptimError: `accumulate` is below 1.
+        OptimError: `accumulate` is below 1, or `clip_rows` not positive.
 
     Example:
         >>> import torch.nn.functional as F
@@ -68,12 +107,16 @@ def train_step(
             got=f"accumulate={accumulate}",
             do="give 1 or more",
         )
+    if clip_rows is not None:
+        check_norm(clip_rows)
     prefix = "" if name is None else f"{name}/"
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
         key = random.fold_in(state.key, state.step)
         trained = selected_params(state.params, only)
-        grads, metrics, buffers = _gradients(objective, state, trained, batch, key, accumulate)
+        grads, metrics, buffers = _gradients(
+            objective, state, trained, batch, key, accumulate, clip_rows
+        )
         opt_state = state.opt_state if name is None else state.opt_state[name]
         updated, opt_state = optimizer.update(grads, opt_state, trained)
         told = {**optimizer.report(opt_state), "grad_norm": global_norm(grads)}
@@ -87,16 +130,16 @@ def train_step(
         whole = {**metrics, **{part: _of_one_step(value) for part, value in told.items()}}
         return after, {f"{prefix}{part}": value for part, value in whole.items()}
 
-    return step
+    return TrainStep(step, objective, optimizer, name, only, accumulate, clip_rows)
 
 
-def sequence(*steps: Step[TrainState]) -> Step[TrainState]:
+def sequence(*steps: Step[TrainState, B]) -> Step[TrainState, B]:
     """Several steps on each batch, one after the other, as one step.
 
     Each counts as a step of the state. Where two make the same metric, give them names.
     """
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
         metrics: Metrics = {}
         for part in steps:
             state, found = part(state, batch)
@@ -120,9 +163,14 @@ def _gradients(
     batch: Batch,
     key: Tensor,
     accumulate: int,
+    clip_rows: float | None,
 ) -> tuple[Params, Metrics, Buffers]:
     buffers, every = state.buffers, rows(batch)
     size = -(-every // accumulate)
+
+    def whole(params: Params, *rest: Any) -> tuple[Tensor, Aux]:
+        return objective({**state.params, **params}, *rest)
+
     weighted: list[Params] = []
     found: list[Metrics] = []
     for i, start in enumerate(range(0, every, size)):
@@ -134,10 +182,13 @@ def _gradients(
         def loss_of(
             params: Params, part: Batch = part, key: Tensor = part_key, buffers: Buffers = buffers
         ) -> tuple[Tensor, tuple[Metrics, Buffers]]:
-            loss, aux = objective({**state.params, **params}, buffers, part, key, True)
+            loss, aux = whole(params, buffers, part, key, True)
             return loss, (aux.metrics, aux.buffers)
 
-        grads, (_, (metrics, buffers)) = grad_and_value(loss_of, has_aux=True)(trained)
+        if clip_rows is None:
+            grads, (_, (metrics, buffers)) = grad_and_value(loss_of, has_aux=True)(trained)
+        else:
+            grads, metrics = clipped_grads(whole, clip_rows)(trained, buffers, part, part_key)
         share = rows(part) / every
         weighted.append(grads if share == 1 else {p: share * g for p, g in grads.items()})
         found.append(metrics)
@@ -147,14 +198,14 @@ def _gradients(
     return total, merge(found), buffers
 
 
-def eval_step(objective: Objective) -> Step[TrainState]:
+def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
     """A step of evaluation: the objective's metrics, in evaluation mode, without a gradient.
 
     The state comes back with the step counted, so that a sweep draws anew for each batch (a
     model may sample when it is evaluated); everything else in it is untouched.
     """
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
         key = random.fold_in(random.fold_in(state.key, EVALUATION), state.step)
         _, aux = objective(state.params, state.buffers, batch, key, False)
         return tree.replace(state, step=state.step + 1), aux.metrics
@@ -162,8 +213,10 @@ def eval_step(objective: Objective) -> Step[TrainState]:
     return step
 
 
-def _of_one_step(value: Tensor) -> Mean:
-    """A mean over steps: a value with the weight 1."""
+def _of_one_step(value: Tensor) -> Statistic:
+    """What one step tells: a floating value is a mean over steps, a whole one adds up."""
     # Cloned: a rate is a leaf of the state, and an answer shares no memory with its arguments.
+    if not value.is_floating_point():
+        return Sum(value.clone())
     value = value.detach().to(torch.float64).clone()
     return Mean(value, torch.ones_like(value))

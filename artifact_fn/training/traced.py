@@ -5,7 +5,7 @@ whole model when it is evaluated) is told apart from what it makes: only the lat
 a program, or the carry of a loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -23,7 +23,7 @@ class Traced:
 
     Attributes:
         step: As it was given.
-        given: The structure of (state, batch).
+        build: Makes (state, batch) of an iterator over their leaves.
         shapes: Of the leaves of (state, batch).
         answer: The structure of (state, metrics) that comes back.
         source: For each leaf of the answer, which leaf of (state, batch) it is; None if it is new.
@@ -33,7 +33,7 @@ class Traced:
     """
 
     step: Step[Any]
-    given: tree.Spec
+    build: Callable[[Iterator[Tensor]], Any]
     shapes: tuple[tuple[int, ...], ...]
     answer: tree.Spec
     source: tuple[int | None, ...]
@@ -52,7 +52,7 @@ class Traced:
             leaf if tuple(leaf.shape) == shape else leaf.reshape(shape)
             for leaf, shape in zip(leaves, self.shapes, strict=True)
         ]
-        return tree.leaves(self.step(*tree.unflatten(shaped, self.given)))
+        return tree.leaves(self.step(*self.build(iter(shaped))))
 
 
 def entering(leaf: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def traced(step: Step[Any], state: Any, batch: Batch) -> Traced:
     places = {path: i for i, path in enumerate(tree.paths(after))}
     return Traced(
         step=step,
-        given=spec,
+        build=tree.builder(spec),
         shapes=tuple(tuple(leaf.shape) for leaf in leaves),
         answer=answer_spec,
         source=tuple(where.get(id(leaf)) for leaf in answer),

@@ -10,14 +10,22 @@ import os
 import sys
 import time
 
-from tests.bench.tasks import TASKS
+from tests.bench.tasks import TASKS, Task
 
 
-def main(name: str, task_name: str) -> None:
-    began = time.perf_counter()
+def confine(task: Task) -> None:
+    """As many cores as the task has threads, for thread pools of every make."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[-task.threads :])
+
+
+def main(name: str, task_name: str, cores: str = "confined") -> None:
     task = TASKS[task_name]
+    if cores == "confined":
+        confine(task)
     # Set by the driver before Python started; here for whoever runs a worker by hand.
     os.environ.setdefault("OMP_NUM_THREADS", str(task.threads))
+    began = time.perf_counter()
     module = importlib.import_module(f"tests.bench.peers.{name}")
     imported = time.perf_counter()
     run = module.prepare(task)

@@ -60,3 +60,17 @@ def test_dropping_every_row_is_refused() -> None:
     ):
         loader(4, 5, drop_last=True)
     assert loader(4, 5).steps == 1
+
+
+@pytest.mark.parametrize("table", [{"x": torch.zeros(3)}, torch.zeros(3), None])
+def test_a_loader_reads_a_table(table: Any) -> None:
+    with pytest.raises(
+        DataError, match=r"a loader reads a table; got a .*; wrap it: Loader\(Table"
+    ):
+        Loader(table, 2)
+
+
+@pytest.mark.parametrize("option", ["shuffle", "drop_last"])
+def test_a_switch_is_a_bool(option: str) -> None:
+    with pytest.raises(DataError, match=rf"{option} is True or False; got 1; write {option}=True"):
+        loader(4, 2, **{option: 1})

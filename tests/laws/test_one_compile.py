@@ -3,7 +3,9 @@
 import itertools
 from typing import Any
 
+import torch
 import torch._dynamo.config
+from torch import Tensor
 from torch._dynamo.utils import counters
 
 from artifact_fn import optim
@@ -13,9 +15,9 @@ from artifact_fn.training.statistics import Metrics
 from tests.training.examples import loader, parts
 
 
-def test_twenty_epochs_with_a_schedule_and_a_short_last_batch() -> None:
+def test_fifty_epochs_with_a_schedule_and_a_short_last_batch() -> None:
     p = parts(
-        optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(optim.cosine(1e-2, steps=40)))
+        optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(optim.cosine(1e-2, steps=120)))
     )
     train, val = loader(40, 16), loader(16, 16)
     stream = epochs(
@@ -28,11 +30,11 @@ def test_twenty_epochs_with_a_schedule_and_a_short_last_batch() -> None:
         return int(counters["stats"]["unique_graphs"])
 
     with torch._dynamo.config.patch(error_on_recompile=True):
-        for epoch in itertools.islice(stream, 20):
+        for epoch in itertools.islice(stream, 50):
             graphs[epoch.index] = noted()
         run = fit(
             stream,
-            until=patience("val/loss", 50) | at_most(3),
+            until=patience("val/loss", 60) | at_most(3),
             history=history(),
             best=best("val/loss"),
         )
@@ -43,16 +45,25 @@ def test_twenty_epochs_with_a_schedule_and_a_short_last_batch() -> None:
     assert not counters["graph_break"]
 
 
-def test_the_count_sees_a_python_number_that_changes() -> None:
-    """A broken build: a step that closes over a number which the caller changes."""
-    p, rate = parts(), [0.5]
+def test_the_count_sees_a_shape_that_changes() -> None:
+    """A broken build: a source whose every batch has another length."""
+    p = parts()
+    step, state = compiled(p.step), p.state
+    counters.clear()
+    for rows in (4, 5, 6):
+        batch = next(loader(rows, rows).batches(None, 1))
+        state, _ = step(state, batch)
+    assert counters["stats"]["unique_graphs"] == 3
 
-    def step(state: torch.Tensor, batch: Any) -> tuple[torch.Tensor, Metrics]:
+
+def test_a_number_that_a_step_closes_over_is_frozen() -> None:
+    rate = [0.5]
+
+    def step(state: Tensor, batch: Any) -> tuple[Tensor, Metrics]:
         return state * rate[0], {}
 
-    counters.clear()
     wrapped = compiled(step)
-    state, _ = wrapped(p.state.params["0.weight"], {})
+    state, _ = wrapped(torch.ones(3), {})
     rate[0] = 0.25
-    wrapped(state, {})
-    assert counters["stats"]["unique_graphs"] == 2
+    state, _ = wrapped(state, {})
+    assert state.tolist() == [0.25] * 3

@@ -29,6 +29,8 @@ VARIANTS: dict[str, Any] = {
     "early stop": {"until": patience("val/accuracy", 2, mode="max") | at_most(4) | diverged()},
     "best": {"select": best("val/accuracy", mode="max"), "folds": {"top": top_k("val/loss", 2)}},
     "accumulation": accumulating(),
+    "averaged apart": {"optimizer": optim.ema(optim.sgd(0.1, momentum=0.9), 0.9)},
+    "plateau": {"control": optim.reduce_on_plateau("val/accuracy", mode="max", patience=0)},
     "no shuffle": {"data": {**DATA, "train": loader(37, 4, shuffle=False)}},
 }
 

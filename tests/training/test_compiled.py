@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch._inductor.config
 
+from artifact_fn import tree
 from artifact_fn.errors import CompileError
 from artifact_fn.training import compiled
 from artifact_fn.training.compiled import eager, like
@@ -72,3 +74,12 @@ def test_a_cache_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
         CompileError, match=r"could not be kept; got FileExistsError: .*; make .*file"
     ):
         compiled(lambda s, b: (s + 1, {}), cache=taken)(torch.ones(3), columns(3))
+
+
+def test_a_tensor_that_is_held_twice_may_be_two_tensors_later() -> None:
+    def step(state: Any, batch: Any) -> Any:
+        return {"a": state["a"] + 1, "b": state["b"] * 2}, {}
+
+    one, wrapped = torch.ones(3), compiled(step)
+    for state in ({"a": one, "b": one}, {"a": 3 * one, "b": 5 * one}, {"a": one, "b": one}):
+        assert tree.identical(wrapped(state, {}), step(state, {}))

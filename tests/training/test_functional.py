@@ -339,7 +339,7 @@ def test_a_module_with_a_generator_is_refused() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: functional(3), r"made from an nn.Module or a function that builds one; got int"),  # type: ignore[arg-type]
+        (lambda: functional(3), r"made from an nn.Module or a function that builds one; got int"),  # type: ignore[call-overload]
         (lambda: functional(lambda: 3), r"a factory builds an nn.Module; got int; return"),  # type: ignore[arg-type,return-value]
     ],
 )

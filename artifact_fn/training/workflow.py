@@ -1,0 +1,147 @@
+"""Workflow: a source and a model, with what is minimised and measured of them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, cast
+
+import attrs
+from torch import Tensor
+
+from artifact_fn.errors import MetricError
+from artifact_fn.folds.cadence import Cadence
+from artifact_fn.optim.transform import Optimizer
+from artifact_fn.training import objectives, routines
+from artifact_fn.training.agreement import check_batch, check_columns, check_promise, checked
+from artifact_fn.training.contracts import (
+    Batch,
+    Model,
+    ModelInput,
+    ModelOutput,
+    Objective,
+    Source,
+    Step,
+)
+from artifact_fn.training.declared import Declared, reads
+from artifact_fn.training.metrics import Metric, metric
+from artifact_fn.training.state import TrainState
+from artifact_fn.training.statistics import Statistic
+from artifact_fn.training.step import train_step
+
+I = TypeVar("I", bound=ModelInput)  # noqa: E741
+O = TypeVar("O", bound=ModelOutput)  # noqa: E741
+R = TypeVar("R")
+
+
+@attrs.frozen(eq=False)
+class Workflow(Generic[I, O]):
+    """A source, a model, and what is minimised and measured; made by `on(source).fit(model)`.
+
+    Attributes:
+        source: Of the training batches.
+        model: What is trained.
+        losses: (inputs, outputs) to a scalar, by name; one alone is called `loss`.
+        metrics: (inputs, outputs) to a value a row or a statistic, by name.
+    """
+
+    source: Source[I]
+    model: Model[I, O, Declared]
+    losses: Mapping[str, Callable[[I, O], Tensor]]
+    metrics: Mapping[str, Callable[[I, O], Tensor | Statistic]]
+
+    def measure(self, **metrics: Callable[[I, O], Tensor | Statistic]) -> "Workflow[I, O]":
+        """The workflow that also measures these.
+
+        Args:
+            metrics: (inputs, outputs) to one value a row [B], whose mean is the score, or to a
+                statistic; each under its name.
+
+        Raises:
+            MetricError: a name is taken, or a metric is no function.
+            DataError: a metric reads a column that the source does not hold.
+        """
+        for name, function in metrics.items():
+            if name in self.metrics or isinstance(function, Metric) or not callable(function):
+                raise MetricError(
+                    "a typed metric is a function of (inputs, outputs), and has a name of its own",
+                    got=f"{name}={function!r}",
+                    do="wrap a ready-made one: with auc = metrics.roc_auc(), "
+                    "measure(auc=lambda inputs, outputs: auc.measure(outputs['logits'], inputs))",
+                )
+            check_reader(self.source, self.model.declared, function, f"the metric {name!r}")
+        workflow = attrs.evolve(self, metrics={**self.metrics, **metrics})
+        workflow.objective()
+        return workflow
+
+    def objective(self) -> Objective[I, O]:
+        """The losses and metrics of the model, as one objective.
+
+        Raises:
+            MetricError: two of them share a name.
+        """
+        losses = {name: _reading(loss, f"the loss {name!r}") for name, loss in self.losses.items()}
+        alone = losses["loss"] if list(losses) == ["loss"] else losses
+        measured = [
+            metric(name, _reading(function, f"the metric {name!r}"))
+            for name, function in self.metrics.items()
+        ]
+        return objectives.minimise(checked(self.model), alone, metrics=measured)
+
+    def step(
+        self,
+        optimizer: Optimizer,
+        *,
+        name: str | None = None,
+        only: str | None = None,
+        accumulate: int = 1,
+    ) -> Step[TrainState, I]:
+        """The step of training; see `train_step`."""
+        return train_step(self.objective(), optimizer, name=name, only=only, accumulate=accumulate)
+
+    def state(self, optimizer: Optimizer, *, seed: int) -> TrainState:
+        """The state before the first step; see `TrainState.create`."""
+        return TrainState.create(self.model, optimizer, seed=seed)
+
+    def evaluation(
+        self, split: str, source: Source[I], *, every: int | Cadence = 1
+    ) -> routines.Routine:
+        """The losses and metrics over all of another source, in evaluation mode.
+
+        Args:
+            split: Prefix of the scores, e.g. `"val"` for `val/loss`.
+            source: Of batches of the same type.
+            every: At which epochs: every so many, or any cadence.
+
+        Raises:
+            DataError: something reads a column that the source does not hold.
+        """
+        declared = self.model.declared
+        check_columns(source, declared.inputs, f"{declared.name}.forward")
+        for name, loss in self.losses.items():
+            check_reader(source, declared, loss, f"the loss {name!r}")
+        for name, function in self.metrics.items():
+            check_reader(source, declared, function, f"the metric {name!r}")
+        return routines.evaluation(split, self.objective(), source, every=every)
+
+
+def check_reader(
+    source: Source[I], declared: Declared, reader: Callable[[I, O], Any], named: str
+) -> None:
+    """Refuse a reader of what source or model do not hold, as far as annotations tell.
+
+    Raises:
+        DataError: the column is missing.
+        ObjectiveError: the output is not declared.
+    """
+    inputs, outputs = reads(reader)
+    check_columns(source, inputs, named)
+    check_promise(declared.outputs, outputs, named)
+
+
+def _reading(reader: Callable[[I, O], R], named: str) -> Callable[[Any, Batch], R]:
+    """A reader as objectives call it."""
+    needed, _ = reads(reader)
+
+    def read(outputs: Any, batch: Batch) -> R:
+        check_batch(batch, needed, named)
+        return reader(cast(I, batch), outputs)
+
+    return read

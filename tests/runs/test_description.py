@@ -59,26 +59,26 @@ def test_the_same_experiment_is_described_the_same_in_every_process() -> None:
     assert differences(describe(experiment()), describe(experiment())) == {}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"seed": 1},
-        {"chunk": 3},
-        {"optimizer": optim.adamw(1e-3)},
-        {"optimizer": optim.sgd(1e-2)},
-        {"until": at_most(4)},
-        {"until": at_most(3) | patience("val/loss", 2)},
-        {"select": best("val/loss", mode="max")},
-        {"select": None},
-        {"routines": []},
-        {"data": {"train": loader(22, 4, shuffle=False), "val": loader(10, 4)}},
-        {"data": {"train": loader(22, 5), "val": loader(10, 4)}},
-        {"data": {"train": loader(22, 4), "val": loader(11, 4)}},
-        {"model": functional(lambda: nn.Linear(4, 3))},
-        {"folds": {"low": best("train/loss")}},
-        {"wrap": functools.partial(eager)},
-    ],
-)
+CHANGES: list[dict[str, Any]] = [
+    {"seed": 1},
+    {"chunk": 3},
+    {"optimizer": optim.adamw(1e-3)},
+    {"optimizer": optim.sgd(1e-2)},
+    {"until": at_most(4)},
+    {"until": at_most(3) | patience("val/loss", 2)},
+    {"select": best("val/loss", mode="max")},
+    {"select": None},
+    {"routines": []},
+    {"data": {"train": loader(22, 4, shuffle=False), "val": loader(10, 4)}},
+    {"data": {"train": loader(22, 5), "val": loader(10, 4)}},
+    {"data": {"train": loader(22, 4), "val": loader(11, 4)}},
+    {"model": functional(lambda: nn.Linear(4, 3))},
+    {"folds": {"low": best("train/loss")}},
+    {"wrap": functools.partial(eager)},
+]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
 def test_a_change_is_found_in_its_field(changes: dict[str, Any]) -> None:
     field = next(iter(changes))
     found = differences(describe(experiment()), describe(attrs.evolve(experiment(), **changes)))

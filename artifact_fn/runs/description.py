@@ -67,6 +67,7 @@ class _Walk:
     def __init__(self) -> None:
         self.met: dict[int, str] = {}
         self.alive: list[Any] = []
+        self.digests: dict[int, str] = {}
 
     def found(self, value: Any, path: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, enum.Enum | _PLAIN):
@@ -75,7 +76,7 @@ class _Walk:
         if id(value) in self.met:
             yield path, f"as {self.met[id(value)]}"
             return
-        if not (isinstance(value, tuple | dict | list) and not value):  # () is one object
+        if not (isinstance(value, tuple | frozenset | dict | list) and not value):  # () is one
             self.met[id(value)] = path or "it"
             self.alive.append(value)
         yield from self.object(value, path)
@@ -83,7 +84,7 @@ class _Walk:
     def object(self, value: Any, path: str) -> Iterator[tuple[str, str]]:
         match value:
             case Tensor():
-                yield path, _tensor(value)
+                yield path, self.tensor(value)
             case np.ndarray() | np.generic():
                 content = hashlib.sha256(np.ascontiguousarray(value).tobytes())
                 yield path, f"{value.dtype} {list(value.shape)} {content.hexdigest()[:16]}"
@@ -122,15 +123,25 @@ class _Walk:
             case _:
                 yield path, _kind(value)
                 for name in _fields(type(value)):
+                    if not path:  # a change of one field must not show in another
+                        self.met = {id(value): "it"}
                     inner = name if not path else f"{path}.{name}"
                     yield from self.found(getattr(value, name), inner)
+
+    def tensor(self, tensor: Tensor) -> str:
+        if tensor.is_meta:
+            return f"{tensor.dtype} {list(tensor.shape)}"
+        if id(tensor) not in self.digests:  # data is met in many places, and may be large
+            self.digests[id(tensor)] = tree.digest(tensor)[:16]
+            self.alive.append(tensor)
+        return f"{tensor.dtype} {list(tensor.shape)} {self.digests[id(tensor)]}"
 
     def module(self, module: nn.Module, path: str) -> Iterator[tuple[str, str]]:
         yield path, " ".join(str(module).split())
         held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
         for name, tensor in held.items():
             if not tensor.is_meta:
-                yield f"{path}[{name}]", _tensor(tensor)
+                yield f"{path}[{name}]", self.tensor(tensor)
 
     def function(self, function: types.FunctionType, path: str) -> Iterator[tuple[str, str]]:
         code = function.__code__
@@ -150,12 +161,6 @@ class _Walk:
             mine = isinstance(value, types.FunctionType) and not _of_library(value.__module__)
             if mine or (isinstance(value, _PLAIN) and read in function.__globals__):
                 yield from self.found(value, f"{path}.{read}")
-
-
-def _tensor(tensor: Tensor) -> str:
-    if tensor.is_meta:
-        return f"{tensor.dtype} {list(tensor.shape)}"
-    return f"{tensor.dtype} {list(tensor.shape)} {tree.digest(tensor)[:16]}"
 
 
 def _content(cell: Any) -> Any:

@@ -21,7 +21,7 @@ from artifact_fn.runs.compared import compared
 from artifact_fn.runs.description import describe, differences
 from artifact_fn.training import eager, functional
 from tests.runs.examples import experiment
-from tests.training.examples import loader
+from tests.training.examples import loader, parts
 
 SCALE = 2.0
 
@@ -108,6 +108,17 @@ def test_a_change_is_found_in_its_field(changes: dict[str, Any]) -> None:
 )
 def test_what_is_equal_is_described_so(one: Any, other: Any, *, equal: bool) -> None:
     assert (describe(one) == describe(other)) == equal
+
+
+def test_a_change_of_one_field_does_not_show_in_another() -> None:
+    given = experiment(folds={"low": best("val/loss")})
+    for other in (
+        attrs.evolve(given, until=patience("val/loss", 2)),
+        attrs.evolve(given, select=None),
+        attrs.evolve(given, objective=parts().objective),
+    ):
+        found = differences(describe(given), describe(other))
+        assert len({path.split(".")[0].split("[")[0] for path in found}) <= 1
 
 
 def test_a_docstring_is_no_change_and_a_value_of_the_module_is_one(

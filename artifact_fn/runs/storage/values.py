@@ -6,11 +6,8 @@ Reading it calls no constructor and imports nothing but this package: a record's
 have been imported by whoever reads it.
 """
 
-import dataclasses
 import enum
-import importlib
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +19,7 @@ from torch import Tensor
 
 from artifact_fn.errors import DataError
 from artifact_fn.runs.storage.frames import frame_of, parts_of
+from artifact_fn.runs.storage.records import fields_of, find, known, rebuilt
 
 _EXACT = 2**53  # beyond it, other readers of JSON round whole numbers
 
@@ -100,9 +98,9 @@ class _Writer:
         name = f"{type(value).__module__}:{type(value).__qualname__}"
         if isinstance(value, enum.Enum):
             return {"enum": name, "name": value.name}
-        if isinstance(value, tuple) or _names(type(value)) is not None:
-            names = _names(type(value))
-            if names is not None and _find(name) is type(value):
+        if isinstance(value, tuple) or fields_of(type(value)) is not None:
+            names = fields_of(type(value))
+            if names is not None and find(name) is type(value):
                 fields = [[field, self.field(value, field, path)] for field in names]
                 return {"record": name, "fields": fields}
         raise DataError(
@@ -231,9 +229,9 @@ def decode(document: Any, tensors: Mapping[str, Tensor], *, device: str | None =
                 array = np.frombuffer(bytearray(data), dtype=np.dtype(dtype)).reshape(shape)
                 return array[()] if "scalar" in found else array
             case {"enum": str(name), "name": str(member)}:
-                return _class(name)[member]
+                return known(name)[member]
             case {"record": str(name), "fields": list(fields)}:
-                return _record(name, {field: value_of(part) for field, part in fields})
+                return rebuilt(name, {field: value_of(part) for field, part in fields})
         raise DataError(
             "a saved value is of a kind that this version does not know",
             got=", ".join(map(repr, found)),
@@ -241,58 +239,3 @@ def decode(document: Any, tensors: Mapping[str, Tensor], *, device: str | None =
         )
 
     return value_of(document)
-
-
-def _names(kind: type) -> tuple[str, ...] | None:
-    """The fields of a record class, or None."""
-    if attrs.has(kind):
-        return tuple(field.name for field in attrs.fields(kind))
-    if dataclasses.is_dataclass(kind):
-        return tuple(field.name for field in dataclasses.fields(kind))
-    if issubclass(kind, tuple):
-        return getattr(kind, "_fields", None)
-    return None
-
-
-def _record(name: str, values: dict[str, Any]) -> Any:
-    kind = _class(name)
-    if set(_names(kind) or ()) != set(values):
-        raise DataError(
-            f"{name} has other fields than the one that was saved",
-            got=f"{', '.join(values)}, for {', '.join(_names(kind) or ())}",
-            do="read it with the version of the code that wrote it",
-        )
-    if issubclass(kind, tuple):
-        return tuple.__new__(kind, [values[field] for field in _names(kind) or ()])
-    # Without the constructor: it was called when the record was made, and may be anybody's code.
-    record = object.__new__(kind)
-    for field, value in values.items():
-        object.__setattr__(record, field, value)
-    return record
-
-
-def _class(name: str) -> Any:
-    found = _find(name)
-    if found is None:
-        raise DataError(
-            f"a saved value is a {name}, which is not known here",
-            got="no such class in the modules imported so far",
-            do=f"import {name.partition(':')[0]} before it is read",
-        )
-    return found
-
-
-def _find(name: str) -> Any:
-    """A record's or enumeration's class among what is imported; of this package, any."""
-    module, _, qualname = name.partition(":")
-    if module.split(".")[0] == "artifact_fn" and module not in sys.modules:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            return None
-    found: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = None if found is None else vars(found).get(part)
-    if isinstance(found, type) and (issubclass(found, enum.Enum) or _names(found) is not None):
-        return found
-    return None

@@ -258,6 +258,8 @@ def _bytes(leaf: Any) -> tuple[bytes, bytes]:
     """A leaf as (kind, content)."""
     if isinstance(leaf, Tensor) and leaf.layout == torch.strided and not leaf.is_meta:
         flat = leaf.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+        if flat.numel() == 1:  # torch takes one number for contiguous, whatever its stride
+            flat = flat.clone(memory_format=torch.contiguous_format)
         kind = f"{leaf.dtype} {tuple(leaf.shape)}"
         return kind.encode(), flat.view(torch.uint8).numpy().tobytes()
     if leaf is None or isinstance(leaf, (str, int, float, bool, bytes)):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLE = EXAMPLES / "binary_classification.py"
 
 
 def ran(*options: str, example: str = "binary_classification") -> dict[str, Any]:
@@ -39,6 +40,20 @@ def test_binary_classification_eager_and_compiled(tmp_path: Path) -> None:
     lines = (tmp_path / "history.csv").read_text().splitlines()
     assert lines[0].startswith("epoch,train/loss,")
     assert len(lines) == compiled["epochs"] + 1
+
+
+def test_a_killed_run_goes_on_and_is_identical(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, EXAMPLES / "resume.py", "--eager", "--epochs", "2", "--out", tmp_path],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    killed, *_, whole, other, verdict = found.stdout.strip().splitlines()
+    assert killed == "killed in epoch 2 after 24 batches"
+    assert whole.split()[0] == other.split()[0]
+    assert len(whole.split()[0]) == 64
+    assert verdict == "identical"
 
 
 def test_hypergradients_are_those_of_differences() -> None:

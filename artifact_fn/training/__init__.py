@@ -1,7 +1,7 @@
 """Training: the arithmetic of training, pure."""
 
 from artifact_fn.training import metrics
-from artifact_fn.training.compiled import Compiled, compiled
+from artifact_fn.training.compiled import Compiled, compiled, eager
 from artifact_fn.training.contracts import (
     Arguments,
     Aux,
@@ -18,8 +18,9 @@ from artifact_fn.training.contracts import (
 from artifact_fn.training.control import Control
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.declared import Declared
+from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.functional import functional
-from artifact_fn.training.loop import Advance, Stream, epochs, fit
+from artifact_fn.training.loop import Advance, Event, Stream, epochs, fit
 from artifact_fn.training.objectives import (
     from_output,
     minimise,
@@ -45,6 +46,8 @@ __all__ = [
     "Control",
     "Cut",
     "Declared",
+    "Event",
+    "Experiment",
     "HasForward",
     "HasKeyedForward",
     "Model",
@@ -53,6 +56,7 @@ __all__ = [
     "Objective",
     "On",
     "Pairing",
+    "Place",
     "Routine",
     "Source",
     "Step",
@@ -63,6 +67,7 @@ __all__ = [
     "clipped_grads",
     "compiled",
     "cuts",
+    "eager",
     "epochs",
     "eval_step",
     "evaluate",

@@ -6,6 +6,7 @@ from typing import Any, Generic, Protocol
 import attrs
 from typing_extensions import TypeVar
 
+from artifact_fn.errors import DataError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
 from artifact_fn.training.contracts import Batch, Objective, Source, Step
@@ -53,11 +54,13 @@ class Routine(Generic[S_contra]):
         due: Epoch index to whether it is due.
         prepare: Called once before training, with the first state: finds out, on a first batch,
             what the routine makes and whether it works at all.
+        over: Of one that names a split and no source: makes the routine of an experiment's data.
     """
 
     name: str
     due: Cadence
     prepare: Callable[[Wrap, S_contra], Prepared[S_contra]]
+    over: "Callable[[Mapping[str, Source[Any]]], Routine[S_contra]] | None" = None
 
 
 def _itself(state: TrainState) -> TrainState:
@@ -67,7 +70,7 @@ def _itself(state: TrainState) -> TrainState:
 def evaluation(
     split: str,
     objective: Objective[B, Any],
-    source: Source[B],
+    source: Source[B] | None = None,
     *,
     every: int | Cadence = 1,
     of: Callable[[TrainState], TrainState] = _itself,
@@ -77,7 +80,8 @@ def evaluation(
     Args:
         split: Prefix of the scores, e.g. `"val"` for `val/loss`.
         objective: Usually the one that is minimised.
-        source: Its rows, read in their own order.
+        source: Its rows, read in their own order. In an `Experiment` it may be left out: then it
+            is the experiment's data of this split.
         every: At which epochs: every so many, or any cadence.
         of: What is evaluated, a function of the state: `optim.averaged` for the mean of the
             parameters that `optim.ema` or `optim.swa` keeps. Training does not see it.
@@ -87,6 +91,11 @@ def evaluation(
         OptimError: when training begins, `of=optim.averaged` and the optimizer keeps no mean.
     """
     due = at_every(every) if isinstance(every, int) else every
+    name = f"evaluation({split!r})"
+    if source is None:
+        return Routine(
+            name, due, _without(split), lambda data: _over(split, objective, data, due, of)
+        )
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
         step = eval_step(objective)
@@ -99,7 +108,34 @@ def evaluation(
 
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
-    return Routine(f"evaluation({split!r})", due, prepare)
+    return Routine(name, due, prepare)
+
+
+def _over(
+    split: str,
+    objective: Objective[Any, Any],
+    data: Mapping[str, Source[Any]],
+    due: Cadence,
+    of: Callable[[TrainState], TrainState],
+) -> Routine:
+    if split not in data:
+        raise DataError(
+            f"an evaluation of {split!r} needs data of that split",
+            got=f"data of {', '.join(map(repr, map(str, data)))}",
+            do=f"add {split!r} to the experiment's data, or give evaluation(...) a source",
+        )
+    return evaluation(split, objective, data[split], every=due, of=of)
+
+
+def _without(split: str) -> Callable[[Wrap, TrainState], Prepared]:
+    def prepare(wrap: Wrap, state: TrainState) -> Prepared:
+        raise DataError(
+            f"an evaluation of {split!r} reads a source",
+            got="none",
+            do="write evaluation(split, objective, source), or put it into an Experiment",
+        )
+
+    return prepare
 
 
 def evaluate(

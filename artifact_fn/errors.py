@@ -67,6 +67,10 @@ class DataError(ArtifactFnError):
     """A table, loader or batch is malformed."""
 
 
+class ValidationError(ArtifactFnError):
+    """A specification, an artifact's parameter, or what was generated or classified is impossible."""
+
+
 class LawError(ArtifactFnError, AssertionError):
     """A part breaks one of the laws that `artifact_fn.testing` checks."""
 

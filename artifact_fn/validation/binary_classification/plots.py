@@ -28,13 +28,20 @@ BINS = 70
 def confusion_matrix_plot(rows: Classified, *, normalization: Normalization = "NONE") -> Plot:
     """`confusion_matrix`, the right predictions in green and the wrong ones in red."""
     matrix = confusion_matrix(rows, normalization=normalization)
-    figure, axes = panel("Confusion matrix", width=5.0, height=4.2)
+    shares = {
+        "NONE": "rows",
+        "TRUE": "shares of the true class",
+        "PRED": "shares of the predicted class",
+    }
+    title = f"Confusion matrix ({shares.get(normalization, 'shares of all rows')})"
+    figure, axes = panel(title, width=5.0, height=4.2)
     most = float(matrix.max()) or 1.0
     signed = matrix * np.array([[1.0, -1.0], [-1.0, 1.0]])
     image = axes.imshow(signed, cmap="RdYlGn", vmin=-most, vmax=most)
     for (i, j), value in np.ndenumerate(matrix):
         text = f"{value:.0f}" if normalization == "NONE" else f"{value:.2f}"
-        axes.text(j, i, text, ha="center", va="center")
+        colour = "white" if value > 0.6 * most else "black"
+        axes.text(j, i, text, ha="center", va="center", color=colour)
     names = [f"{c}".replace("$", r"\$") for c in (rows.spec.positive, rows.spec.negative)]
     axes.set_xticks([0, 1], names)
     axes.set_yticks([0, 1], names)

@@ -97,11 +97,11 @@ def classified(
     if names is not None:
         names = tuple(names)
         _unique(names, len(columns["true"]))
-    positive = _positive(spec, columns["true"], "the true classes")
+    positive = _positive(spec, columns["true"], "the column of true classes")
     if "probability" in columns:
         chance = _probability(columns["probability"])
     if "predicted" in columns:
-        said = _positive(spec, columns["predicted"], "the predicted classes")
+        said = _positive(spec, columns["predicted"], "the column of predicted classes")
     else:
         said = chance >= threshold
     if "probability" not in columns:
@@ -197,7 +197,7 @@ def _positive(spec: BinarySpec, series: "pd.Series[Any]", what: str) -> NDArray[
         rows = np.isin(codes, unknown)
         row = int(rows.argmax())
         raise DataError(
-            f"{what} are among {', '.join(map(repr, spec.classes))}",
+            f"{what} holds {' and '.join(map(repr, spec.classes))} alone",
             got=f"{held[codes[row]]!r} in row {row} ({int(rows.sum())} such rows)",
             do="correct them, or specify the classes as they are written here",
         )

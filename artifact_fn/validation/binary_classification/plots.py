@@ -14,6 +14,7 @@ from artifact_fn.validation.binary_classification.arrays import (
     Normalization,
     confusion_matrix,
 )
+from artifact_fn.validation.binary_classification.calibration import reliability_plot
 from artifact_fn.validation.binary_classification.classified import Classified
 from artifact_fn.validation.binary_classification.score_collections import PARTS, Part, part_of
 from artifact_fn.validation.binary_classification.scores import pr_auc, roc_auc
@@ -175,6 +176,7 @@ PLOTS: Catalogue[Classified, Plot] = catalogue(
         "PRECISION_THRESHOLD_CURVE": partial(threshold_curve, curve="PRECISION_THRESHOLD"),
         "SCORE_PDF": score_pdf,
         "GROUND_TRUTH_PROB_PDF": ground_truth_prob_pdf,
+        "RELIABILITY": reliability_plot,
     }
 )
 """Artifacts that answer one figure."""

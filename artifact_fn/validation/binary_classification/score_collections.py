@@ -14,6 +14,7 @@ from artifact_fn.validation.binary_classification.scores import (
     PREDICTION_SCORES,
     THRESHOLD_SCORES,
 )
+from artifact_fn.validation.binary_classification.thresholds import tuned_threshold
 from artifact_fn.validation.statistics import STATISTICS, Statistic, statistic
 
 Prediction = Literal[
@@ -134,6 +135,7 @@ SCORE_COLLECTIONS: Catalogue[Classified, dict[str, Score]] = catalogue(
             for stat, name in PLURALS.items()
         },
         "GROUND_TRUTH_PROB_STATS": ground_truth_prob_stats,
+        "TUNED_THRESHOLD": tuned_threshold,
     }
 )
 """Artifacts that answer several numbers."""

@@ -11,6 +11,10 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from artifact_fn.validation.artifacts import Catalogue, Score, catalogue
+from artifact_fn.validation.binary_classification.calibration import (
+    brier,
+    expected_calibration_error,
+)
 from artifact_fn.validation.binary_classification.classified import Classified
 from artifact_fn.validation.statistics import Statistic, statistic
 
@@ -150,6 +154,8 @@ SCORES: Catalogue[Classified, Score] = catalogue(
             f"GROUND_TRUTH_PROB_{name}": partial(ground_truth_prob, stat=stat)
             for stat, name in STATISTIC_NAMES.items()
         },
+        "BRIER": brier,
+        "EXPECTED_CALIBRATION_ERROR": expected_calibration_error,
     }
 )
 """Artifacts that answer one number."""

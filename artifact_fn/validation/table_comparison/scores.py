@@ -1,6 +1,7 @@
 """Scores: how far a synthetic table is from the real one, in numbers.
 
-Names, parameters and meaning are artifact-core's; docs/validation.md lists the departures.
+The catalogues name these and their neighbours'. Names, parameters and meaning are artifact-core's where
+it has them; docs/validation.md lists the departures.
 """
 
 from typing import Literal
@@ -16,6 +17,16 @@ from artifact_fn.validation.table_comparison.associations import (
     associations,
 )
 from artifact_fn.validation.table_comparison.encoded import Comparison
+from artifact_fn.validation.table_comparison.neighbours import (
+    distance_to_closest_record,
+    nearest_neighbour_ratio,
+)
+from artifact_fn.validation.table_comparison.similarity import (
+    contingency_similarity,
+    correlation_similarity,
+    kolmogorov_smirnov,
+    total_variation,
+)
 
 VectorDistance = Literal["L2", "MAE", "RMSE", "COSINE_SIMILARITY"]
 
@@ -133,9 +144,22 @@ def _jensen_shannon(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
 
 
 SCORES: Catalogue[Comparison, Score] = catalogue(
-    {"MEAN_JS_DISTANCE": mean_js_distance, "CORRELATION_DISTANCE": correlation_distance}
+    {
+        "MEAN_JS_DISTANCE": mean_js_distance,
+        "CORRELATION_DISTANCE": correlation_distance,
+        "CORRELATION_SIMILARITY": correlation_similarity,
+        "CONTINGENCY_SIMILARITY": contingency_similarity,
+        "NEAREST_NEIGHBOUR_RATIO": nearest_neighbour_ratio,
+    }
 )
 """Artifacts that answer one number."""
 
-SCORE_COLLECTIONS: Catalogue[Comparison, dict[str, Score]] = catalogue({"JS_DISTANCE": js_distance})
-"""Artifacts that answer a number for each column."""
+SCORE_COLLECTIONS: Catalogue[Comparison, dict[str, Score]] = catalogue(
+    {
+        "JS_DISTANCE": js_distance,
+        "KOLMOGOROV_SMIRNOV": kolmogorov_smirnov,
+        "TOTAL_VARIATION": total_variation,
+        "DISTANCE_TO_CLOSEST_RECORD": distance_to_closest_record,
+    }
+)
+"""Artifacts that answer several numbers, mostly one for each column."""

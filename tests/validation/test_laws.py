@@ -1,6 +1,7 @@
 """What holds of every artifact, whatever the rows: their order, names and codes say nothing."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,3 +167,14 @@ def test_inputs_and_artifacts_can_be_sent_to_another_process() -> None:
 def test_nothing_can_be_registered(toolkit: Any) -> None:
     with pytest.raises(TypeError):
         toolkit.SCORES["MINE"] = len
+
+
+@pytest.mark.parametrize("toolkit", [tables, binary], ids=lambda toolkit: toolkit.__name__[-20:])
+def test_every_artifact_is_in_the_docs(toolkit: Any) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "validation.md").read_text(encoding="utf-8")
+    for held in ("SCORES", "ARRAYS", "PLOTS"):
+        for kind in (held, f"{held[:-1]}_COLLECTIONS"):
+            for name in getattr(toolkit, kind):
+                stem = name.removesuffix("_JUXTAPOSITION").removesuffix("_ALIGNMENT") + "_"
+                suffix = name.removeprefix("GROUND_TRUTH_PROB")
+                assert any(f"`{part}`" in text for part in (name, stem, suffix)), name

@@ -6,6 +6,7 @@ them. A catalogue names artifacts: an immutable mapping that nothing is ever reg
 """
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar, get_args
 
@@ -38,6 +39,29 @@ def catalogue(artifacts: Mapping[str, Artifact[D, R]]) -> Catalogue[D, R]:
         8
     """
     return MappingProxyType(dict(artifacts))
+
+
+def select(artifacts: Catalogue[D, R], *names: str) -> dict[str, Artifact[D, R]]:
+    """Some artifacts of a catalogue, by name.
+
+    Raises:
+        ValidationError: there is no artifact of that name; it says which ones are near.
+
+    Example:
+        >>> select(catalogue({"DOUBLE": lambda x: 2 * x}), "DUBLE")
+        Traceback (most recent call last):
+            ...
+        artifact_fn.errors.ValidationError: there is no artifact of that name in this catalogue; got 'DUBLE'; perhaps 'DOUBLE' is meant
+    """
+    for name in names:
+        if name not in artifacts:
+            near = get_close_matches(name, artifacts, n=3, cutoff=0.5) or sorted(artifacts)
+            raise ValidationError(
+                "there is no artifact of that name in this catalogue",
+                got=repr(name),
+                do=f"perhaps {' or '.join(map(repr, near))} is meant",
+            )
+    return {name: artifacts[name] for name in names}
 
 
 def chosen(parameter: str, value: Any, choices: Any) -> None:

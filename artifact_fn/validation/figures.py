@@ -129,7 +129,11 @@ def heatmap(axes: Axes, matrix: NDArray[np.float64], names: Sequence[str], *, lo
 
 
 def literal_ticks(axes: Axes, labels: Sequence[str]) -> None:
-    """Labels of bars at 0, 1, 2, ..."""
+    """Labels of bars at 0, 1, 2, ...; none where there are too many to be read."""
+    if len(labels) > 40:
+        axes.set_xticks([])
+        axes.set_xlabel(f"{len(labels)} categories")
+        return
     axes.set_xticks(range(len(labels)), [_literal(label) for label in labels], rotation=90)
 
 

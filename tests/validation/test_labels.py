@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from artifact_fn.errors import DataError, ValidationError
 from artifact_fn.validation.binary_classification import (
@@ -29,6 +30,8 @@ SPEC = BinarySpec(("0", "1"), positive="1", label="arthritis")
         pd.Series([0, 1, 1], dtype="Int64", index=[9, 3, 7]),
         pd.Series(["0", "1", "1"], dtype="category"),
         (x for x in ["0", "1", "1"]),
+        torch.tensor([0, 1, 1]),
+        torch.tensor([0.0, 1.0, 1.0]),
     ],
     ids=lambda true: type(true).__name__,
 )

@@ -1,7 +1,7 @@
 """Classified: rows with their true class, the predicted one and its probability."""
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 import numpy as np
@@ -14,6 +14,15 @@ from artifact_fn.validation.frames import floats, texts
 
 SLACK = 1e-6
 """How far beyond [0, 1] rounding in float32 may carry a probability."""
+
+
+@runtime_checkable
+class SupportsArray(Protocol):
+    """What numpy can make an array of by itself."""
+
+    def __array__(self) -> NDArray[Any]:
+        """Its values."""
+        ...
 
 
 @attrs.frozen(eq=False)
@@ -138,6 +147,8 @@ def _series(name: str, values: Any) -> "pd.Series[Any]":
             got=f"{name} as a mapping, the true classes as a sequence",
             do="give each as a mapping from ids, or each as a sequence",
         )
+    if isinstance(values, SupportsArray):  # a torch tensor, for one
+        values = np.asarray(values)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise DataError(
             f"{name} has one value a row",

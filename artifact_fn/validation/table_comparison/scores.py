@@ -50,10 +50,11 @@ def js_distance(
     Raises:
         ValidationError: there are less than one bins.
     """
-    if isinstance(n_bins_cts_histogram, bool) or n_bins_cts_histogram < 1:
+    bins = n_bins_cts_histogram
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise ValidationError(
             "n_bins_cts_histogram counts bins",
-            got=repr(n_bins_cts_histogram),
+            got=repr(bins),
             do="give a whole number of at least 1",
         )
     distances = {}

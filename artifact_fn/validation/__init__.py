@@ -1,4 +1,9 @@
 """Validation: domain toolkits of pure functions that judge what a model makes.
 
-from artifact_fn.validation import table_comparison as tables, binary_classification as binary
+from artifact_fn.validation import binary_classification as binary
+from artifact_fn.validation import table_comparison as tables
 """
+
+from artifact_fn.validation.artifacts import Artifact, Catalogue, select
+
+__all__ = ["Artifact", "Catalogue", "select"]

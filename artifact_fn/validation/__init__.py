@@ -5,5 +5,6 @@ from artifact_fn.validation import table_comparison as tables
 """
 
 from artifact_fn.validation.artifacts import Artifact, Catalogue, select
+from artifact_fn.validation.plan import Plan, computed
 
-__all__ = ["Artifact", "Catalogue", "select"]
+__all__ = ["Artifact", "Catalogue", "Plan", "computed", "select"]

@@ -4,6 +4,7 @@ from artifact_fn.validation.binary_classification.arrays import ARRAY_COLLECTION
 from artifact_fn.validation.binary_classification.classified import Classified, classified
 from artifact_fn.validation.binary_classification.classifier import BinaryClassifier, probabilities
 from artifact_fn.validation.binary_classification.plots import PLOT_COLLECTIONS, PLOTS
+from artifact_fn.validation.binary_classification.routine import validation
 from artifact_fn.validation.binary_classification.score_collections import SCORE_COLLECTIONS
 from artifact_fn.validation.binary_classification.scores import SCORES
 from artifact_fn.validation.binary_classification.spec import BinarySpec
@@ -20,4 +21,5 @@ __all__ = [
     "Classified",
     "classified",
     "probabilities",
+    "validation",
 ]

@@ -3,6 +3,7 @@
 from artifact_fn.validation.table_comparison.arrays import ARRAY_COLLECTIONS, ARRAYS
 from artifact_fn.validation.table_comparison.encoded import Comparison, Encoded, compare, encode
 from artifact_fn.validation.table_comparison.plots import PLOT_COLLECTIONS, PLOTS
+from artifact_fn.validation.table_comparison.routine import validation
 from artifact_fn.validation.table_comparison.scores import SCORE_COLLECTIONS, SCORES
 from artifact_fn.validation.table_comparison.spec import Categorical, Continuous, TabularSpec
 from artifact_fn.validation.table_comparison.synthesizer import TableSynthesizer, generated
@@ -23,4 +24,5 @@ __all__ = [
     "compare",
     "encode",
     "generated",
+    "validation",
 ]

@@ -3,6 +3,7 @@
 from typing import Any, Protocol, TypeVar
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from artifact_fn.errors import ValidationError
@@ -39,7 +40,7 @@ def generated(
     """A synthetic table that was found to be what the synthesizer promises.
 
     Args:
-        synthesizer: Asked once.
+        synthesizer: Asked once, without gradients.
         spec: Of the real table.
         state: As for `generate`.
         key: As for `generate`.
@@ -57,7 +58,8 @@ def generated(
         raise ValidationError(
             "a synthetic table has rows", got=f"n={n!r}", do="ask for a whole number of at least 1"
         )
-    frame: Any = synthesizer.generate(state, key, n, params)
+    with torch.no_grad():
+        frame: Any = synthesizer.generate(state, key, n, params)
     encoded = encode(spec, frame, table="the synthetic table")
     if len(frame) != n:
         raise ValidationError(

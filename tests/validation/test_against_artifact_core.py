@@ -95,6 +95,13 @@ def test_the_cases_are_those_that_were_recorded() -> None:
         }
 
 
+def test_a_difference_in_the_eighth_place_is_noticed() -> None:
+    check({"a": 1.0, "b": float("nan")}, {"a": 1.0, "b": None})
+    for wrong in ({"a": 1.0 + 3e-8}, {"a": 1.0, "b": 0.0}, {"b": 1.0}, {"a": float("nan")}):
+        with pytest.raises(AssertionError):
+            check(wrong, {"a": 1.0})
+
+
 @pytest.mark.parametrize(("toolkit", "count"), [("tables", 29), ("labels", 48)])
 def test_every_type_of_artifact_core_is_there(toolkit: str, count: int) -> None:
     answers = next(iter(RECORDED[toolkit].values()))

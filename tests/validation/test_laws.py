@@ -104,6 +104,13 @@ def test_distances_are_bounded_and_go_both_ways(real: Any, synthetic: Any) -> No
     assert 0.0 <= tables.SCORES["CORRELATION_DISTANCE"](pair) <= 2.0
 
 
+def test_the_battery_catches_an_artifact_that_reads_the_first_row() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2], "u": ["a", "b"], "y": [0.0, 1], "v": ["a", "a"]})
+    pair, turned = (tables.compare(SPEC, frame.iloc[order], frame) for order in ([0, 1], [1, 0]))
+    with pytest.raises(AssertionError):
+        same(pair.real.numbers[0], turned.real.numbers[0])
+
+
 @given(labels=LABELS, seed=st.integers(0, 99))
 @few
 def test_the_order_of_labels_says_nothing(labels: Any, seed: int) -> None:

@@ -53,7 +53,7 @@ def validation(
     key, count = random.key(seed), len(encoded) if rows is None else rows
 
     def compared(state: TrainState) -> Comparison:
-        _, synthetic = generated(synthesizer, spec, state, key, count, params)
+        _, synthetic = generated(synthesizer, spec, state, key.to(state.key.device), count, params)
         return compare(spec, encoded, synthetic)
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:

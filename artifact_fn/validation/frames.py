@@ -6,7 +6,7 @@ row (counted from 0, whatever the index), and what to do.
 
 import datetime
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,12 +118,18 @@ def texts(series: "pd.Series[Any]", column: str) -> tuple[NDArray[np.int64], lis
     if isinstance(series.dtype, pd.CategoricalDtype):
         values = list(series.cat.categories)
         codes = series.cat.codes.to_numpy(dtype=np.int64)
+        _one_kind(values, column, "category")
+    elif series.dtype == object:
+        kind = _one_kind(list(series), column, "row")
+        numbered, uniques = pd.factorize(series)
+        # A date and a time stamp are of one kind, and still cannot be compared.
+        by: Callable[[Any], Any] = str if kind in ("date", "interval") else lambda value: value
+        order = sorted(range(len(uniques)), key=lambda i: by(uniques[i]))
+        values, codes = [uniques[i] for i in order], np.argsort(order)[numbered]
     else:
-        if series.dtype == object:
-            _one_kind(list(series), column)
         numbered, uniques = pd.factorize(series, sort=True)
         values, codes = list(uniques), numbered
-    _one_kind(values, column)
+        _one_kind(values, column, "row")
     return np.asarray(codes, dtype=np.int64), [_text(value, column) for value in values]
 
 
@@ -146,16 +152,17 @@ def _no_missing(series: "pd.Series[Any]", column: str) -> None:
         )
 
 
-def _one_kind(values: list[Any], column: str) -> None:
+def _one_kind(values: list[Any], column: str, place: str) -> str:
     first = _kind(values[0], column)
     for row, value in enumerate(values):
         if type(value) is not type(values[0]) and _kind(value, column) != first:
             raise DataError(
                 f"{column} mixes types",
-                got=f"{values[0]!r} ({first}) in row 0 and {value!r} ({_kind(value, column)})"
-                f" in row {row}",
+                got=f"{values[0]!r} ({first}) in {place} 0 and {value!r} ({_kind(value, column)})"
+                f" in {place} {row}",
                 do="cast it to one type, e.g. frame[name].astype(str)",
             )
+    return first
 
 
 def _kind(value: Any, column: str) -> str:

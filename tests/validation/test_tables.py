@@ -1,5 +1,6 @@
 """Tables: what goes in, and what is refused with its column, value and fix."""
 
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,13 @@ def test_categories_of_every_dtype() -> None:
         ),
         "intervals": (pd.cut([1, 5, 1], [0, 2, 6]), ("(0, 2]", "(2, 6]")),
         "unicode": (["é", "a", "é"], ("a", "é")),
-        "object": (pd.Series([1, 2.0, 1], dtype=object), ("1", "2")),
+        "object": (pd.Series([10, 2.0, 10], dtype=object), ("2", "10")),
+        "dates and times": (
+            pd.Series(
+                [date(2020, 1, 2), pd.Timestamp("2020-01-01"), date(2020, 1, 2)], dtype=object
+            ),
+            ("2020-01-01 00:00:00", "2020-01-02"),
+        ),
     }
     frame = pd.DataFrame({name: values for name, (values, _) in labels.items()})
     spec = TabularSpec.from_frame(frame, categorical=labels)
@@ -148,7 +155,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "1 and True": (column("sex", [1, True, 0], object), r"mixes types; .* True \(boolean\) in row 1"),
     "mixed categories": (
         column("sex", pd.Categorical(["a", 1, "a"], ["a", 1])),
-        r"mixes types; got 'a' \(text\) in row 0 and 1 \(number\)",
+        r"mixes types; got 'a' \(text\) in category 0 and 1 \(number\)",
     ),
     "tuples": (
         column("sex", [(1,), (2,), (1,)]),

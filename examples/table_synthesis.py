@@ -4,12 +4,13 @@
 
 The table has 3 continuous and 7 categorical columns, is in the public domain and comes with
 statsmodels (anes96). A VAE learns it; the tables it generates are held against the real one every
-epoch, which stops the run and chooses its best epoch; every 10 epochs they are drawn. The last
-line printed is one JSON object: the distances of the best epoch, beside those of a bootstrap of the
-real table (as near as can be) and of independent columns (right margins, nothing else).
+epoch, which stops the run and chooses its best epoch; every 10 epochs they are drawn, by another
+process. The last line printed is one JSON object: the distances of the best epoch, beside those of a
+bootstrap of the real table (as near as can be) and of independent columns (right margins, nothing else).
 """
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from statsmodels.datasets import anes96
 from torch import Tensor, nn
 
 import artifact_fn as af
 from artifact_fn import random
+from artifact_fn.runs.drawing import drawn
 from artifact_fn.training import Model, TrainState, minimise
 from artifact_fn.training.contracts import Batch
 from artifact_fn.validation import Plan, select
@@ -87,7 +88,7 @@ class Discrete:
             columns[name] = [
                 bins[code][int(u * len(bins[code]))] for code, u in zip(column, at, strict=True)
             ]
-        return pd.DataFrame(columns)
+        return pd.DataFrame({name: columns[name] for name in self.spec.names})
 
 
 class VAE(nn.Module):
@@ -209,10 +210,11 @@ def main() -> None:
             "QUALITY": quality,
         }
     )
-    figures: Plan[tables.Comparison] = Plan(
-        plots=select(tables.PLOTS, "PDF", "CORRELATION_HEATMAP_JUXTAPOSITION", "PCA_JUXTAPOSITION")
+    plots: Plan[tables.Comparison] = Plan(
+        plots=select(tables.PLOTS, "PDF", "CORRELATION_HEATMAP_JUXTAPOSITION", "PCA_JUXTAPOSITION"),
+        deferred=True,
     )
-    drawing = tables.validation("train", synthesizer, spec, real, figures, params=1.0, every=10)
+    pictures = tables.validation("train", synthesizer, spec, real, plots, params=1.0, every=10)
     step = af.train_step(objective, optimizer)
     stream = af.epochs(
         step if options.eager else af.compiled(step),
@@ -220,24 +222,20 @@ def main() -> None:
         train,
         routines=[
             tables.validation("train", synthesizer, spec, real, scores, params=1.0),
-            *([drawing] if options.out else []),
+            *([pictures] if options.out else []),
         ],
     )
 
-    def drawn(epoch: Any) -> Any:
-        for name, value in epoch.artifacts.items():
-            if isinstance(value, Figure):
-                directory = options.out / f"epoch_{epoch.index}"
-                directory.mkdir(parents=True, exist_ok=True)
-                value.savefig(directory / f"{name.split('/')[-1]}.png")
-        return epoch
-
-    run = af.fit(
-        map(drawn, af.progress(stream, best="train/QUALITY")),
-        until=af.patience("train/QUALITY", 60) | af.at_most(options.epochs),
-        history=af.history(),
-        best=af.best("train/QUALITY"),
-    )
+    with contextlib.ExitStack() as stack:
+        shown: Any = af.progress(stream, best="train/QUALITY")
+        if options.out:
+            shown = drawn(shown, stack.enter_context(drawing(options.out)))
+        run = af.fit(
+            shown,
+            until=af.patience("train/QUALITY", 60) | af.at_most(options.epochs),
+            history=af.history(),
+            best=af.best("train/QUALITY"),
+        )
 
     history, best = run.answers["history"], run.answers["best"]
     print(history.tail().to_string(float_format=lambda x: f"{x:.4f}"))

@@ -1,12 +1,13 @@
 """Plan: which artifacts are computed together."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Generic
 
 import attrs
 
 from artifact_fn.errors import ValidationError
-from artifact_fn.validation.artifacts import Array, Artifact, D, Plot, Score
+from artifact_fn.validation.artifacts import Array, Artifact, D, Plot, R, Score
 
 Results = tuple[dict[str, Score], dict[str, Any]]
 """Scores, and arrays and figures, by name; a member of a collection is `NAME/member`."""
@@ -23,6 +24,8 @@ class Plan(Generic[D]):
         array_collections: Each answers arrays by name.
         plots: Each answers a figure.
         plot_collections: Each answers figures by name.
+        deferred: Whether plots are left undrawn: what stands for each is a function without arguments
+            that answers it, for another process to call.
 
     Raises:
         ValidationError: there is no artifact.
@@ -39,9 +42,11 @@ class Plan(Generic[D]):
     array_collections: Mapping[str, Artifact[D, dict[str, Array]]] = attrs.field(factory=dict)
     plots: Mapping[str, Artifact[D, Plot]] = attrs.field(factory=dict)
     plot_collections: Mapping[str, Artifact[D, dict[str, Plot]]] = attrs.field(factory=dict)
+    deferred: bool = attrs.field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if not any(attrs.astuple(self, recurse=False)):
+        held = attrs.asdict(self, recurse=False)
+        if not any(artifacts for name, artifacts in held.items() if name != "deferred"):
             raise ValidationError(
                 "a plan has artifacts",
                 got="none",
@@ -50,19 +55,27 @@ class Plan(Generic[D]):
 
 
 def computed(plan: Plan[D], data: D) -> Results:
-    """Every artifact of a plan."""
-    artifacts: dict[str, Any] = {}
-    for single in (plan.arrays, plan.plots):
-        artifacts |= {name: artifact(data) for name, artifact in single.items()}
-    for several in (plan.array_collections, plan.plot_collections):
-        for name, collection in several.items():
-            artifacts |= {f"{name}/{member}": value for member, value in collection(data).items()}
+    """Every artifact of a plan; in a deferred one, a collection of plots stands as `NAME/*`."""
+    artifacts: dict[str, Any] = {name: array(data) for name, array in plan.arrays.items()}
+    artifacts |= _members(plan.array_collections, data)
+    if plan.deferred:
+        artifacts |= {name: partial(plot, data) for name, plot in plan.plots.items()}
+        artifacts |= {f"{name}/*": partial(p, data) for name, p in plan.plot_collections.items()}
+    else:
+        artifacts |= {name: plot(data) for name, plot in plan.plots.items()}
+        artifacts |= _members(plan.plot_collections, data)
     return scored(plan, data), artifacts
 
 
 def scored(plan: Plan[D], data: D) -> dict[str, Score]:
     """The scores of a plan, collections included, and nothing else."""
     scores = {name: score(data) for name, score in plan.scores.items()}
-    for name, collection in plan.score_collections.items():
-        scores |= {f"{name}/{member}": value for member, value in collection(data).items()}
-    return scores
+    return scores | _members(plan.score_collections, data)
+
+
+def _members(collections: Mapping[str, Artifact[D, dict[str, R]]], data: D) -> dict[str, R]:
+    return {
+        f"{name}/{member}": value
+        for name, collection in collections.items()
+        for member, value in collection(data).items()
+    }

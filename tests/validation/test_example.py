@@ -27,4 +27,4 @@ def test_table_synthesis_eager(tmp_path: Path) -> None:
     history = pd.read_csv(tmp_path / "history.csv")
     assert {"train/MEAN_JS_DISTANCE", "train/QUALITY"} <= set(history.columns)
     for epoch in (10, 20, 30):
-        assert (tmp_path / f"epoch_{epoch}" / "PDF.png").stat().st_size > 10_000
+        assert (tmp_path / f"epoch_{epoch}" / "train" / "PDF.png").stat().st_size > 10_000

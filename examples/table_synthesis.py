@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 import artifact_fn as af
 from artifact_fn import random
-from artifact_fn.runs.drawing import drawn
+from artifact_fn.runs.drawing import drawing, drawn
 from artifact_fn.training import Model, TrainState, minimise
 from artifact_fn.training.contracts import Batch
 from artifact_fn.validation import Plan, select

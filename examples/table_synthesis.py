@@ -1,6 +1,6 @@
 """A synthetic survey: statsmodels' American National Election Study of 1996, 944 people.
 
-    python examples/table_synthesis.py [--epochs 300] [--seed 0] [--eager] [--out DIR]
+    python examples/table_synthesis.py [--epochs 150] [--seed 0] [--eager] [--out DIR]
 
 The table has 3 continuous and 7 categorical columns, is in the public domain and comes with
 statsmodels (anes96). A VAE learns it; the tables it generates are held against the real one every
@@ -185,7 +185,7 @@ def baselines(spec: tables.TabularSpec, real: pd.DataFrame) -> dict[str, tables.
 def main() -> None:
     """Train, and say how it went."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--epochs", type=int, default=300, help="at most so many (300)")
+    parser.add_argument("--epochs", type=int, default=150, help="at most so many (150)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and noise (0)")
     parser.add_argument("--eager", action="store_true", help="do not compile the step")
     parser.add_argument("--out", type=Path, help="where tables and plots go")
@@ -232,7 +232,7 @@ def main() -> None:
             shown = drawn(shown, stack.enter_context(drawing(options.out)))
         run = af.fit(
             shown,
-            until=af.patience("train/QUALITY", 60) | af.at_most(options.epochs),
+            until=af.patience("train/QUALITY", 30) | af.at_most(options.epochs),
             history=af.history(),
             best=af.best("train/QUALITY"),
         )

@@ -71,6 +71,10 @@ class CursorError(DataError):
     """A source that cannot be read from the middle of an epoch was asked to."""
 
 
+class ValidationError(ArtifactFnError):
+    """A specification, an artifact's parameter, or what was generated or classified is impossible."""
+
+
 class LawError(ArtifactFnError, AssertionError):
     """A part breaks one of the laws that `artifact_fn.testing` checks."""
 

@@ -15,6 +15,21 @@ from artifact_fn.training.contracts import Buffers, Gathered, Model, Params, Sou
 from artifact_fn.training.declared import Declared, Keys
 
 
+def check_model(model: Any) -> None:
+    """Refuse a module, or anything else, where a model is taken.
+
+    Raises:
+        ModelError: it is no `Model`.
+    """
+    if not isinstance(model, Model):
+        raise ModelError(
+            "a model is made by functional",
+            got=f"a {type(model).__name__}",
+            do="pass artifact_fn.functional(module), or of a function that builds one: "
+            "functional(lambda: nn.Linear(3, 2))",
+        )
+
+
 def check_columns(source: Source[Any], needed: Keys, reader: str) -> None:
     """Refuse a source in memory that lacks a column; others are seen at their first batch.
 

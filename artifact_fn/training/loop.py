@@ -100,6 +100,7 @@ def epochs(
         DataError: the source yields nothing, `chunk` is below 1, or two routines make the same
             score.
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
+        OptimError: the state was made for another optimizer than the step's.
         FoldError: `control` is no control.
         ScoreError: it reads a score that nothing makes.
         NonFiniteError: at a cut, `optim.skip_nonfinite` has skipped too many updates in a row.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import MetricError, ObjectiveError
+from artifact_fn.training.agreement import check_model
 from artifact_fn.training.batches import READER, Inputs, check_inputs, column, rows, selected
 from artifact_fn.training.contracts import Aux, Batch, Buffers, Model, Objective, Params
 from artifact_fn.training.metrics import Metric
@@ -105,6 +106,7 @@ def minimise(
         method: Of the module, to be called.
 
     Raises:
+        ModelError: `model` is no model, but a module, say.
         MetricError: a metric and a loss share a name.
 
     Example:
@@ -124,6 +126,7 @@ def minimise(
         ['loss', 'error', 'size']
     """
     several = losses if isinstance(losses, Mapping) else {}
+    check_model(model)
     check_inputs(inputs)
 
     def evaluate(

@@ -6,6 +6,7 @@ import torch
 
 from artifact_fn import random, tree
 from artifact_fn.errors import DataError
+from artifact_fn.training.agreement import check_model
 from artifact_fn.training.batches import Inputs, check_inputs, selected
 from artifact_fn.training.contracts import Batch, Model, Source
 from artifact_fn.training.state import TrainState
@@ -35,6 +36,7 @@ def predict(
         The outputs of a batch, joined over all batches: a pytree of tensors [N, ...].
 
     Raises:
+        ModelError: `model` is no model.
         DataError: the source yields nothing, or lacks a column.
         ObjectiveError: `inputs` names no columns.
 
@@ -47,6 +49,7 @@ def predict(
         >>> predict(model, state, Loader(Table({"x": torch.ones(5, 3)}), batch_size=2)).shape
         torch.Size([5, 2])
     """
+    check_model(model)
     check_inputs(inputs)
     key = random.fold_in(state.key, PREDICTION)
 

@@ -16,6 +16,7 @@ from artifact_fn.errors import DataError, MetricError, ObjectiveError, PurityErr
 from artifact_fn.training.contracts import Source, Step
 from artifact_fn.training.guards import Watch, generators, user_line
 from artifact_fn.training.statistics import Metrics, answers
+from artifact_fn.training.suited import check_suited
 
 S = TypeVar("S")
 B = TypeVar("B")
@@ -50,6 +51,7 @@ def tried(step: Step[S, B], state: S, batch: B) -> tuple[S, Metrics]:
         ObjectiveError: the answer is no pair, the state changes its structure, or the loss is
             not finite.
         MetricError: a metric is not a statistic of tensors.
+        OptimError: the state was made for another optimizer.
         PurityError: an argument was changed in place, a number drawn from a generator, or a
             second call answers something else.
     """
@@ -61,6 +63,7 @@ def tried(step: Step[S, B], state: S, batch: B) -> tuple[S, Metrics]:
                 got=f"{type(leaf).__name__} {leaf!r}",
                 do="make it a tensor: a Python value would be frozen into the compiled step",
             )
+    check_suited(step, state)
     versions = {path: _version(leaf) for path, leaf in given.items()}
     before = generators()
     with torch.random.fork_rng(devices=[]), Watch() as watch:

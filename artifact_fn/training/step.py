@@ -77,8 +77,8 @@ def train_step(
         objective: What is minimised.
         optimizer: Makes the new parameters.
         name: Of the optimizer, where a state has several; also the prefix of the metrics.
-        only: Which parameters are trained, as a pattern of their paths (`"critic/*"`); the same
-            as in `TrainState.create`.
+        only: Which parameters are trained, as a pattern of their paths (`"critic/*"`);
+            `TrainState.create` is told the same.
         accumulate: In how many parts the batch is taken, one after the other, their gradients
             weighted by their rows: the memory of one part, the gradient of the whole.
         clip_rows: Global norm to which the gradient of each row is clipped before their mean is

@@ -142,10 +142,12 @@ def _advance(
     """How an epoch gets from one cut to the next."""
     if isinstance(step, Compiled) and isinstance(source, Gathered):
         rows = len(next(iter(tree.leaves(source.columns))))
-        whole = min(rows // source.batch_size, source.steps or 0)
+        # Without a key all rows are read, also those that an epoch of training drops.
+        steps = -(-rows // source.batch_size) if key is None else source.steps or 0
+        whole = min(rows // source.batch_size, steps)
         turns = _turns(whole, size, step.steps_a_call(state))
         if turns > 1:
-            return _by_chunks(step, source, source.order(key, epoch), whole, turns)
+            return _by_chunks(step, source, source.order(key, epoch), whole, steps, turns)
     return _by_batches(step, source.batches(key, epoch, start))
 
 
@@ -165,14 +167,19 @@ def _by_batches(step: Step[TrainState], batches: Iterator[Batch]) -> Advance:
 
 
 def _by_chunks(
-    step: Compiled[TrainState], source: Gathered, order: Tensor, whole: int, turns: int
+    step: Compiled[TrainState],
+    source: Gathered,
+    order: Tensor,
+    whole: int,
+    steps: int,
+    turns: int,
 ) -> Advance:
     """As `_by_batches`, in calls of as many steps as `turns`; a short last batch by itself."""
     size, columns = source.batch_size, source.columns
 
     def advance(state: TrainState, first: int, stop: int) -> Advanced:
         found = []
-        at, stop = first, min(stop, source.steps or whole)
+        at, stop = first, min(stop, steps)
         while at < stop:
             if at < whole:
                 done = min(turns, whole - at, stop - at)

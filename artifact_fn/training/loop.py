@@ -18,7 +18,7 @@ from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Batch, Source, Step
 from artifact_fn.training.control import Control, check_control, steered, unchanged
 from artifact_fn.training.cuts import cuts, grid
-from artifact_fn.training.preflight import check_finite, first_batch, tried
+from artifact_fn.training.preflight import check_finite, first_batch, tried, warn_of_no_gradient
 from artifact_fn.training.routines import Prepared, Routine, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
@@ -117,6 +117,7 @@ def epochs(
     grid(source, chunk)
     _, metrics = tried(eager(step), state, first)
     check_finite(metrics)
+    warn_of_no_gradient(metrics)
     prepared = [
         (routine.due, routine.prepare(lambda other: like(step, other), state))
         for routine in routines

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import MetricError, ObjectiveError
-from artifact_fn.training.agreement import check_model
+from artifact_fn.training.agreement import check_aligned, check_model
 from artifact_fn.training.batches import READER, Inputs, check_inputs, column, rows, selected
 from artifact_fn.training.contracts import Aux, Batch, Buffers, Model, Objective, Params
 from artifact_fn.training.metrics import Metric
@@ -191,7 +191,7 @@ def supervised(
         model: Called with the input columns.
         loss: (outputs, targets) to a scalar that is a mean over rows, e.g. `F.cross_entropy`.
         inputs: The columns the model takes, as in `minimise`.
-        targets: The column of targets.
+        targets: The column of targets. Floats [N] are refused for outputs [N, 1], and the reverse.
         metrics: Measured on the outputs. The ready-made ones read the targets `"y"` unless told
             otherwise.
 
@@ -208,7 +208,9 @@ def supervised(
     """
 
     def against_targets(outputs: Any, batch: Batch) -> Tensor:
-        return loss(outputs, column(batch, targets, READER))
+        wanted = column(batch, targets, READER)
+        check_aligned(outputs, wanted, targets)
+        return loss(outputs, wanted)
 
     return minimise(model, against_targets, inputs=inputs, metrics=metrics)
 

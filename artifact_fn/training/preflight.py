@@ -5,6 +5,7 @@ the middle of a trace or of a run. Since a step is pure, trying it costs its tim
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -130,6 +131,24 @@ def check_finite(metrics: Metrics) -> None:
                 f"the {name} of the first batch is not finite",
                 got=f"a loss of {loss}",
                 do="look for NaN or huge values in the data, and for log or division by 0",
+            )
+
+
+def warn_of_no_gradient(metrics: Metrics) -> None:
+    """Warn where every gradient of the first batch is exactly 0.
+
+    It may be right (a model that begins at a saddle), and is usually a loss that was cut off from
+    the parameters, of which nothing else would tell: it trains, and stays where it is.
+    """
+    norms = {name: m for name, m in metrics.items() if name.split("/")[-1] == "grad_norm"}
+    for name, norm in answers(norms)[0].items():
+        if norm == 0.0:
+            warnings.warn(
+                f"the loss of the first batch does not move with any parameter; got {name} 0.0; "
+                "look for detach, no_grad, item or argmax between the parameters and the loss, "
+                "or ignore this if the model begins where its gradient is 0",
+                RuntimeWarning,
+                stacklevel=3,
             )
 
 

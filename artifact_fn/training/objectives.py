@@ -49,19 +49,25 @@ def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
 
 
 def _names(metrics: Sequence[Metric], losses: Iterable[str] = ()) -> None:
-    for metric in metrics:
+    for metric in metrics if isinstance(metrics, Iterable) else [None]:
         if not isinstance(metric, Metric):
             raise MetricError(
                 "an objective measures a list of Metric",
-                got=f"{metric!r}",
+                got=f"{metrics if metric is None else metric!r}",
                 do="pass metrics=[metrics.accuracy()], or metrics.metric(name, function)",
             )
     names = [*losses, *(metric.name for metric in metrics)]
     for name in names:
-        if name in _TAKEN or names.count(name) > 1:
+        if name in _TAKEN:
+            raise MetricError(
+                f"the name {name!r} is the step's own",
+                got=f"metrics {', '.join(names)}; a step itself makes {', '.join(_TAKEN)}",
+                do="call it otherwise",
+            )
+        if names.count(name) > 1:
             raise MetricError(
                 f"two metrics would be called {name!r}",
-                got=f"metrics {', '.join(names)}; a step itself makes {', '.join(_TAKEN)}",
+                got=f"metrics {', '.join(names)}",
                 do="give each a name of its own",
             )
 
@@ -125,7 +131,7 @@ def minimise(
         >>> list(aux.metrics)
         ['loss', 'error', 'size']
     """
-    several = losses if isinstance(losses, Mapping) else {}
+    _names(metrics, losses if isinstance(losses, Mapping) else {})
     check_model(model)
     check_inputs(inputs)
 
@@ -144,7 +150,6 @@ def minimise(
         found = {name: mean(value, rows(batch)) for name, value in values.items()}
         return torch.stack(list(values.values())).sum(), outputs, after, found
 
-    _names(metrics, several)
     return _measured(evaluate, metrics)
 
 
@@ -208,7 +213,7 @@ def supervised(
     """
 
     def against_targets(outputs: Any, batch: Batch) -> Tensor:
-        wanted = column(batch, targets, READER)
+        wanted = column(batch, targets, READER, "say which the targets are: targets='label'")
         check_aligned(outputs, wanted, targets)
         return loss(outputs, wanted)
 
@@ -226,7 +231,9 @@ def _scalar(loss: Any) -> None:
     raise ObjectiveError(
         "a loss is one floating-point number, a tensor of shape []",
         got=described,
-        do="reduce it, for instance by its mean over the rows",
+        do="reduce it, for instance by its mean over the rows"
+        if isinstance(loss, Tensor)
+        else "answer a tensor: no item() or float(), which cut the loss off from the parameters",
     )
 
 

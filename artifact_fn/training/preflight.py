@@ -4,6 +4,7 @@ Errors of contract are found here, where Python still has the user's own traceba
 the middle of a trace or of a run. Since a step is pure, trying it costs its time and nothing else.
 """
 
+import inspect
 import math
 import warnings
 from collections.abc import Mapping
@@ -16,11 +17,64 @@ from artifact_fn import tree
 from artifact_fn.errors import DataError, MetricError, ObjectiveError, PurityError
 from artifact_fn.training.contracts import Source, Step
 from artifact_fn.training.guards import Watch, generators, user_line
+from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, answers
 from artifact_fn.training.suited import check_suited
 
 S = TypeVar("S")
 B = TypeVar("B")
+
+
+def check_source(source: Any) -> None:
+    """Refuse what batches cannot be read from.
+
+    Raises:
+        DataError: it is no source.
+    """
+    if not isinstance(source, Source):
+        raise DataError(
+            "batches come from a source, which has `steps` and `batches(key, epoch, start)`",
+            got=f"a {type(source).__name__}",
+            do="pass data.Loader(table, batch_size=64), or an adapter of artifact_fn.data",
+        )
+
+
+def check_step(step: Any) -> None:
+    """Refuse what cannot be called with a state and a batch: a state, a model, an objective.
+
+    Raises:
+        ObjectiveError: it cannot.
+    """
+    described = f"a {type(step).__name__}"
+    if callable(step):
+        try:
+            inspect.signature(step).bind(None, None)
+            return
+        except ValueError:  # a function without a signature
+            return
+        except TypeError:
+            described = f"a function of {inspect.signature(step)}"
+    raise ObjectiveError(
+        "a step takes a state and a batch",
+        got=described,
+        do="make it by train_step(objective, optimizer), and give it before the state: "
+        "epochs(step, state, source)",
+    )
+
+
+def check_state(state: Any) -> None:
+    """Refuse what is no state of training: an epoch, a run, a dict of parameters.
+
+    Raises:
+        DataError: it is not.
+    """
+    if not isinstance(state, TrainState):
+        raise DataError(
+            "a state is a TrainState",
+            got=f"a {type(state).__name__}",
+            do="make one by TrainState.create(model, optimizer, seed=0); an epoch holds its own, "
+            "such as run.answers['best'].state or run.last.state",
+        )
 
 
 def first_batch(source: Source[B]) -> B:
@@ -29,12 +83,7 @@ def first_batch(source: Source[B]) -> B:
     Raises:
         DataError: there is none, or `source` is no source.
     """
-    if not isinstance(source, Source):
-        raise DataError(
-            "batches come from a source, which has `steps` and `batches(key, epoch, start)`",
-            got=f"a {type(source).__name__}",
-            do="pass data.Loader(table, batch_size=64), or an adapter of artifact_fn.data",
-        )
+    check_source(source)
     for batch in source.batches(None, 1):
         return batch
     raise DataError(
@@ -107,15 +156,25 @@ def tried(step: Step[S, B], state: S, batch: B) -> tuple[S, Metrics]:
 def _answer(step: Step[S, B], state: S, batch: B) -> Any:
     try:
         return step(state, batch)
-    except RuntimeError as cause:
+    except (RuntimeError, ValueError, IndexError) as cause:
         # What torch.func says of a write into what the gradient did not make.
         if "mutate a captured Tensor" not in str(cause):
+            cause.add_note(_sizes(state, batch))
             raise
         raise PurityError(
             "a step leaves its arguments as they are",
             got=f"a write into one of them at {user_line(cause.__traceback__)}",
             do="make a new tensor there; of an activation, use inplace=False",
         ) from cause
+
+
+def _sizes(state: Any, batch: Any) -> str:
+    """What torch's own messages about shapes and dtypes leave out: which tensors there were."""
+    columns = [f"  {path}: {_described(leaf)}" for path, leaf in tree.paths(batch).items()]
+    params = state.params.values() if isinstance(state, TrainState) else ()
+    kinds = sorted({str(param.dtype) for param in params})
+    of_model = [f"  the model's parameters: {', '.join(kinds)}"] if kinds else []
+    return "\n".join(["The first batch, on which the step failed, holds", *columns, *of_model])
 
 
 def check_finite(metrics: Metrics) -> None:

@@ -6,11 +6,12 @@ from typing import Any, Generic, Protocol
 import attrs
 from typing_extensions import TypeVar
 
+from artifact_fn.errors import DataError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
 from artifact_fn.training.contracts import Batch, Objective, Source, Step
 from artifact_fn.training.cuts import cuts
-from artifact_fn.training.preflight import first_batch, tried
+from artifact_fn.training.preflight import check_source, check_state, first_batch, tried
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
 from artifact_fn.training.step import eval_step
@@ -83,10 +84,18 @@ def evaluation(
             parameters that `optim.ema` or `optim.swa` keeps. Training does not see it.
 
     Raises:
-        FoldError: `every` is below 1.
+        DataError: `split`, `objective` or `source` is none.
+        FoldError: `every` is below 1, or neither a whole number nor a cadence.
         OptimError: when training begins, `of=optim.averaged` and the optimizer keeps no mean.
     """
-    due = at_every(every) if isinstance(every, int) else every
+    if not isinstance(split, str) or not callable(objective):
+        raise DataError(
+            "an evaluation has a split, an objective and a source",
+            got=f"evaluation({type(split).__name__}, {type(objective).__name__}, ...)",
+            do="pass them in this order: evaluation('val', objective, val)",
+        )
+    check_source(source)
+    due = every if callable(every) else at_every(every)
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
         step = eval_step(objective)
@@ -114,8 +123,9 @@ def evaluate(
         Scores by name, without a split.
 
     Raises:
-        DataError: the source yields nothing.
+        DataError: the source yields nothing, or `state` is no state.
     """
+    check_state(state)
     first_batch(source)
     scores, _ = _swept(eval_step(objective), state, source)
     return dict(scores)

@@ -246,7 +246,7 @@ ONLY_X: Any = af.Loader(af.Table(batch(10, "x")), 4)
         (
             lambda: workflow().measure(lr=right),
             MetricError,
-            r"two metrics would be called 'lr'; got metrics accuracy, lr; a step itself makes",
+            r"the name 'lr' is the step's own; got metrics accuracy, lr; a step itself makes",
         ),
         (
             lambda: workflow().evaluation("test", ONLY_X),

@@ -297,3 +297,31 @@ def test_rows_are_not_paired_with_every_other_row(wide: bool, shape: Any, messag
     with pytest.raises(ObjectiveError, match=message):
         epochs(step, state, source(*shape))
     epochs(step, state, source(*((8, 1) if wide else (8,))))
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "told"),
+    [
+        (
+            {"x": torch.ones(8, 4).double(), "y": torch.zeros(8).long()},
+            RuntimeError,
+            "x: torch.float64 [4, 4]",
+        ),
+        (
+            {"x": torch.ones(8, 5), "y": torch.zeros(8).long()},
+            RuntimeError,
+            "x: torch.float32 [4, 5]",
+        ),
+        ({"x": torch.ones(8, 4), "y": torch.zeros(8).int()}, RuntimeError, "y: torch.int32 [4]"),
+        ({"x": torch.ones(8, 4), "y": torch.full((8,), 3)}, IndexError, "y: torch.int64 [4]"),
+    ],
+)
+def test_what_torch_says_of_a_batch_is_told_with_its_columns(
+    columns: Any, error: Any, told: str
+) -> None:
+    state, step = step_of(lambda: nn.Linear(4, 3))
+    with pytest.raises(error) as caught:
+        epochs(step, state, Loader(Table(columns), 4))
+    [note] = caught.value.__notes__
+    assert f"  {told} on cpu" in note
+    assert note.endswith("  the model's parameters: torch.float32")

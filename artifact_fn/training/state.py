@@ -109,7 +109,9 @@ class TrainState:
 
 
 def selected_params(params: Params, pattern: str | None) -> Params:
-    """The parameters whose path matches a pattern, `/` standing for the dots: `"critic/*"`.
+    """The parameters whose path matches a pattern: `"critic/*"`.
+
+    `*` stands for anything; `/` and `.` are the same.
 
     Raises:
         OptimError: none does.
@@ -120,6 +122,7 @@ def selected_params(params: Params, pattern: str | None) -> Params:
     """
     if pattern is None:
         return params
+    pattern = pattern.replace(".", "/")
     chosen = {p: t for p, t in params.items() if _matches(p.replace(".", "/"), pattern)}
     if not chosen:
         raise OptimError(

@@ -75,12 +75,12 @@ WRONG: dict[str, tuple[Any, type[ArtifactFnError], str]] = {
         r"a step takes a state and a batch; got a function of \(params: .*; make it by train_step",
     ),
     "compiled objective": (
-        lambda: compiled(P.objective),  # type: ignore[arg-type]
+        lambda: compiled(P.objective),  # type: ignore[misc]
         ObjectiveError,
         r"got a function of \(params: ",
     ),
     "compiled model": (
-        lambda: compiled(P.model),  # type: ignore[misc]
+        lambda: compiled(P.model),  # type: ignore[arg-type]
         ObjectiveError,
         r"got a Model; make it by train_step",
     ),

@@ -42,7 +42,21 @@ def progress(
         ScoreError: nothing in the stream makes the score `best`.
 
     Example:
-        run = fit(progress(stream, best="val/loss"), until=at_most(100))
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import TrainState, epochs, functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> objective = supervised(model, F.cross_entropy)
+        >>> rows = {"x": torch.eye(3), "y": torch.tensor([0, 1, 0])}
+        >>> source = Loader(Table(rows), batch_size=2)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> step = train_step(objective, optimizer)
+        >>> stream = progress(epochs(step, state, source), best="train/loss")
+        >>> [epoch.index for epoch, _ in zip(stream, range(1))]
+        epoch 1  step 2  train/loss ...
+        [1]
     """
     if not isinstance(stream, Stream):
         raise FoldError(

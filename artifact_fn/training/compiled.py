@@ -19,7 +19,7 @@ from artifact_fn.errors import CompileError
 from artifact_fn.training.chunks import Chunk, checked, chunk
 from artifact_fn.training.contracts import Columns, Step
 from artifact_fn.training.graph import compilations, default_cache, graph
-from artifact_fn.training.preflight import check_step
+from artifact_fn.training.places import check_step
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.traced import entering, traced
 

@@ -71,6 +71,21 @@ def cuts(
 
     Raises:
         DataError: `chunk` is below 1, `start` is not on the grid, or there are no batches.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> objective = supervised(model, F.cross_entropy)
+        >>> rows = {"x": torch.eye(3), "y": torch.tensor([0, 1, 0])}
+        >>> source = Loader(Table(rows), batch_size=2)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> step = train_step(objective, optimizer)
+        >>> [(cut.cursor, int(cut.state.step)) for cut in cuts(step, state, source, chunk=1)]
+        [(1, 1), (2, 2)]
     """
     size = grid(source, chunk, start)
     key = threefry.folded(state.key, ORDER) if shuffled else None

@@ -18,14 +18,8 @@ from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Batch, Source, Step
 from artifact_fn.training.control import Control, check_control, steered, unchanged
 from artifact_fn.training.cuts import cuts, grid
-from artifact_fn.training.preflight import (
-    check_finite,
-    check_state,
-    check_step,
-    first_batch,
-    tried,
-    warn_of_no_gradient,
-)
+from artifact_fn.training.places import check_state, check_step
+from artifact_fn.training.preflight import check_finite, first_batch, tried, warn_of_no_gradient
 from artifact_fn.training.routines import Prepared, Routine, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
@@ -111,6 +105,22 @@ def epochs(
         FoldError: `control` is no control.
         ScoreError: it reads a score that nothing makes.
         NonFiniteError: at a cut, `optim.skip_nonfinite` has skipped too many updates in a row.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> objective = supervised(model, F.cross_entropy)
+        >>> rows = {"x": torch.eye(3), "y": torch.tensor([0, 1, 0])}
+        >>> source = Loader(Table(rows), batch_size=2)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> stream = epochs(train_step(objective, optimizer), state, source)
+        >>> epoch = next(iter(stream))
+        >>> epoch.index, int(epoch.state.step), sorted(epoch.scores)
+        (1, 2, ['train/grad_norm', 'train/loss', 'train/lr'])
     """
     check_step(step)
     check_state(state)
@@ -201,6 +211,13 @@ def fit(
         ScoreError: a fold reads a score that the stream does not make.
         FoldError: `until` is no stopper, or another is no fold.
         DataError: the stream is empty.
+
+    Example:
+        >>> from artifact_fn.folds import at_most, best
+        >>> stream = [Epoch(i, None, {"val/loss": x}) for i, x in enumerate([0.5, 0.25, 0.75], 1)]
+        >>> run = fit(stream, until=at_most(3), best=best("val/loss"))
+        >>> run.stop.reason, run.answers["best"].index
+        ('3 epochs are done', 2)
     """
     if not isinstance(until, Stopper):
         raise FoldError(

@@ -154,7 +154,13 @@ def minimise(
 
 
 def weighted(weight: float, loss: L) -> L:
-    """A loss times a constant: of (outputs, batch) or, in a `Workflow`, of (inputs, outputs)."""
+    """A loss times a constant: of (outputs, batch) or, in a `Workflow`, of (inputs, outputs).
+
+    Example:
+        >>> size = weighted(0.5, lambda outputs, batch: outputs.abs().mean())
+        >>> size(torch.tensor([3.0, -1.0]), {})
+        tensor(1.)
+    """
 
     @wraps(loss)
     def times(first: Any, second: Any) -> Tensor:
@@ -168,6 +174,10 @@ def from_output(name: str) -> Loss:
 
     For models that answer a mapping with their loss in it, as artifact-torch's do:
     `minimise(model, from_output("t_loss"))`.
+
+    Example:
+        >>> from_output("t_loss")({"t_loss": torch.tensor(0.5)}, {})
+        tensor(0.5000)
     """
 
     def loss(outputs: Any, batch: Batch) -> Tensor:

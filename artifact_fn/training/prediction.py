@@ -9,7 +9,7 @@ from artifact_fn.errors import DataError, ModelError
 from artifact_fn.training.agreement import check_model
 from artifact_fn.training.batches import Inputs, check_inputs, selected
 from artifact_fn.training.contracts import Batch, Model, Source
-from artifact_fn.training.preflight import check_source, check_state
+from artifact_fn.training.places import check_source, check_state
 from artifact_fn.training.state import TrainState
 
 PREDICTION = 0x707265

@@ -6,14 +6,14 @@ function each. The only module that touches torch's private pytree registry.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, dataclass_transform
 
-import torch
-from torch import Tensor
+import torch  # noqa: F401  (the examples read it)
+from torch import Tensor  # noqa: F401  (the examples read it)
 from torch.utils import _pytree
 
+from artifact_fn.content import content, outline, sha256
 from artifact_fn.errors import TreeError
 
 T = TypeVar("T")
@@ -217,8 +217,8 @@ def identical(a: Any, b: Any) -> bool:
     ours, theirs = paths(a), paths(b)
     return (
         ours.keys() == theirs.keys()
-        and _structure(_pytree.tree_structure(a)) == _structure(_pytree.tree_structure(b))
-        and all(_bytes(leaf) == _bytes(theirs[path]) for path, leaf in ours.items())
+        and outline(_pytree.tree_structure(a)) == outline(_pytree.tree_structure(b))
+        and all(content(leaf) == content(theirs[path]) for path, leaf in ours.items())
     )
 
 
@@ -236,40 +236,9 @@ def digest(tree: Any) -> str:
         >>> digest({"a": torch.zeros(2)}) == digest({"a": torch.zeros(2, 1)})
         False
     """
-    hashed = hashlib.sha256(_structure(_pytree.tree_structure(tree)).encode())
-    for path, leaf in sorted(paths(tree).items()):
-        for part in (path.encode(), *_bytes(leaf)):
-            hashed.update(len(part).to_bytes(8, "little"))
-            hashed.update(part)
-    return hashed.hexdigest()
-
-
-def _structure(spec: Spec) -> str:
-    """A structure as text, whatever the order in which its dicts were filled."""
-    if spec.is_leaf():
-        return "*"
-    parts = [_structure(child) for child in spec.children()]
-    if spec.type is dict:
-        parts = sorted(f"{key!r}: {part}" for key, part in zip(spec.context, parts, strict=True))
-    return f"{spec.type.__module__}.{spec.type.__qualname__}({', '.join(parts)})"
-
-
-def _bytes(leaf: Any) -> tuple[bytes, bytes]:
-    """A leaf as (kind, content)."""
-    if isinstance(leaf, Tensor) and leaf.layout == torch.strided and not leaf.is_meta:
-        flat = leaf.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
-        if flat.numel() == 1:  # torch takes one number for contiguous, whatever its stride
-            flat = flat.clone(memory_format=torch.contiguous_format)
-        kind = f"{leaf.dtype} {tuple(leaf.shape)}"
-        return kind.encode(), flat.view(torch.uint8).numpy().tobytes()
-    if leaf is None or isinstance(leaf, (str, int, float, bool, bytes)):
-        return type(leaf).__name__.encode(), repr(leaf).encode()
-    raise TreeError(
-        "a tree can be compared and hashed only if its leaves are tensors or plain values",
-        got=f"a leaf of type {type(leaf).__name__}"
-        + (f" with {leaf.layout} on {leaf.device}" if isinstance(leaf, Tensor) else ""),
-        do="keep dense tensors with values, str, int, float, bool, bytes and None in it",
-    )
+    found = sorted(paths(tree).items())
+    parts = (part for path, leaf in found for part in (path.encode(), *content(leaf)))
+    return sha256(outline(_pytree.tree_structure(tree)).encode(), parts)
 
 
 def first_difference(a: Any, b: Any) -> str:

@@ -52,7 +52,7 @@ def from_torch(
         names: Of an item's parts, where items are tuples (or single tensors): ("x", "y").
         shuffle: Whether items come in a new random order each epoch; None for what the
             DataLoader does, else True. Of no use for iterable datasets.
-        drop_last: Whether a short last batch is left out; None for what the DataLoader does,
+        drop_last: Whether a short last batch is left out of an epoch of training; None for what the DataLoader does,
             else False.
         collate: Makes a batch of a list of items; None for the DataLoader's or torch's own.
         workers: Processes that read; None for what the DataLoader has, else 0.

@@ -31,7 +31,8 @@ class Loader(Generic[B_co]):
         table: What the rows are gathered from, by one index operation a column.
         batch_size: Rows a batch, at least 1; the last one may be shorter.
         shuffle: Whether rows come in a new random order each epoch.
-        drop_last: Whether a short last batch is left out.
+        drop_last: Whether a short last batch is left out of an epoch of training; evaluation and
+            prediction read all rows.
 
     Raises:
         DataError: `table` is no table; `batch_size` is below 1, or above the rows with

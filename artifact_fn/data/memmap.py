@@ -63,7 +63,8 @@ def from_npy(
         batch_size: Rows a batch, at least 1; the last one may be shorter.
         shuffle: Whether rows come in a new random order each epoch. Reading rows all over a
             file that does not fit in memory is slow on disks that turn.
-        drop_last: Whether a short last batch is left out.
+        drop_last: Whether a short last batch is left out of an epoch of training; evaluation and
+            prediction read all rows.
 
     Raises:
         DataError: a file is not there or holds no array, lengths differ, an array is neither

@@ -19,7 +19,7 @@ class Order:
         rows: How many there are, at least 1.
         batch_size: Rows a batch, at least 1; the last one may be shorter.
         shuffle: Whether rows come in a new random order each epoch.
-        drop_last: Whether a short last batch is left out.
+        drop_last: Whether a short last batch is left out of an epoch that is read with a key.
 
     Raises:
         DataError: `batch_size` is below 1, or above the rows with `drop_last`; a switch is no
@@ -59,6 +59,10 @@ class Order:
         whole, rest = divmod(self.rows, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
+    def steps_of(self, key: Tensor | None) -> int:
+        """Batches of one reading: without a key, which is how rows are evaluated, of all rows."""
+        return -(-self.rows // self.batch_size) if key is None else self.steps
+
     def of(self, key: Tensor | None, epoch: int) -> Tensor:
         """The rows in the order of an epoch: int64 [rows], on the CPU.
 
@@ -96,10 +100,11 @@ class Order:
         Raises:
             DataError: there is no batch `start`, or as in `of`.
         """
-        check_start(start, self.steps)
+        steps = self.steps_of(key)
+        check_start(start, steps)
         size = self.batch_size
         order = self.of(key, epoch).to(device)  # whole: one copy to a device, not one a batch
-        return (order[at * size : (at + 1) * size] for at in range(start, self.steps))
+        return (order[at * size : (at + 1) * size] for at in range(start, steps))
 
 
 def check_size(size: Any) -> None:

@@ -70,7 +70,7 @@ class TorchLoader:
         chosen = self.rows.batches(key, epoch, start)
         # A seed for each batch: what a dataset draws for an item is the same wherever the
         # epoch was taken up, and whichever process reads it.
-        seeds = seeds_of(key, epoch, _DRAWS, stop=self.steps)[start:]
+        seeds = seeds_of(key, epoch, _DRAWS, stop=self.rows.steps_of(key))[start:]
         plan = ((seed, some.tolist()) for seed, some in zip(seeds, chosen, strict=True))
         loader = _loader(
             _Fetch(self.dataset, self.collate), self.workers, key, epoch,
@@ -86,7 +86,8 @@ class TorchStream:
     Attributes:
         dataset: Has `__iter__`.
         batch_size: Items a batch, or None where the dataset yields batches.
-        drop_last: Whether a short last batch is left out.
+        drop_last: Whether a short last batch is left out of an epoch of training; evaluation and
+            prediction read all rows.
         names: Of the parts of an item, where it is a tuple.
         collate: Makes a batch of items; None for torch's own.
         workers: Processes that read it, each all of it unless the dataset deals it out.
@@ -126,7 +127,7 @@ class TorchStream:
             )
         loader = _loader(
             self.dataset, self.workers, key, epoch,
-            batch_size=self.batch_size, drop_last=self.drop_last, collate_fn=self.collate,
+            batch_size=self.batch_size, drop_last=self.drop_last and key is not None, collate_fn=self.collate,
         )  # fmt: skip
         seed = seed_of(key, epoch, _DRAWS)
         if self.workers.num_workers:

@@ -28,7 +28,7 @@ from artifact_fn.optim.schedules import (
     multistep,
     polynomial,
     scaled,
-    step,
+    stepwise,
     warmup,
 )
 from artifact_fn.optim.signs import lion, rprop
@@ -82,7 +82,7 @@ __all__ = [
     "schedules",
     "sgd",
     "skip_nonfinite",
-    "step",
+    "stepwise",
     "swa",
     "to_torch",
     "warm_restarts",

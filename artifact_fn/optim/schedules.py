@@ -23,11 +23,11 @@ def constant(value: float) -> Schedule:
     return lambda step: torch.full((), value, dtype=torch.float64, device=step.device)
 
 
-def step(value: float, *, every: int, gamma: float = 0.1) -> Schedule:
+def stepwise(value: float, *, every: int, gamma: float = 0.1) -> Schedule:
     """`value * gamma ** (step // every)`, as torch's StepLR.
 
     Example:
-        >>> [step(1.0, every=2, gamma=0.5)(torch.tensor(i)).item() for i in range(5)]
+        >>> [stepwise(1.0, every=2, gamma=0.5)(torch.tensor(i)).item() for i in range(5)]
         [1.0, 1.0, 0.5, 0.5, 0.25]
     """
     check_rate(value)
@@ -88,7 +88,7 @@ def exponential(value: float, *, gamma: float) -> Schedule:
         >>> [exponential(1.0, gamma=0.5)(torch.tensor(i)).item() for i in range(3)]
         [1.0, 0.5, 0.25]
     """
-    return step(value, every=1, gamma=gamma)
+    return stepwise(value, every=1, gamma=gamma)
 
 
 def polynomial(value: float, *, steps: int, power: float = 1.0) -> Schedule:
@@ -207,8 +207,23 @@ def scaled(rate: float | Schedule, by: Callable[[Tensor], Tensor | float]) -> Sc
 
 
 def schedule_of(rate: float | Schedule) -> Schedule:
-    """A schedule from what a rule takes as its learning rate."""
-    return rate if callable(rate) else constant(rate)
+    """A schedule from what a rule takes as its learning rate.
+
+    Raises:
+        OptimError: it is no rate, or a function that answers no tensor [].
+    """
+    if not callable(rate):
+        return constant(rate)
+    first = rate(torch.zeros((), dtype=torch.int64))
+    if not isinstance(first, Tensor) or first.ndim or not first.is_floating_point():
+        raise OptimError(
+            "a schedule answers a rate, a floating-point tensor []",
+            got=f"a {first.dtype} {list(first.shape)}"
+            if isinstance(first, Tensor)
+            else f"{first!r}",
+            do="write scaled(rate, lambda step: ...), which takes plain numbers too, or the rate alone",
+        )
+    return rate
 
 
 def check_rate(value: float) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from artifact_fn.errors import FoldError
 from artifact_fn.folds.epoch import Epoch
 from artifact_fn.folds.mode import Mode
 from artifact_fn.folds.selection import Kept, top_k
@@ -37,12 +38,32 @@ def progress(
         clock: Seconds, for the steps a second.
 
     Raises:
-        FoldError: `mode` is left out where `best` is no loss.
+        FoldError: `stream` is no stream of `epochs`, or `mode` is left out where `best` is no loss.
         ScoreError: nothing in the stream makes the score `best`.
 
     Example:
-        run = fit(progress(stream, best="val/loss"), until=at_most(100))
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import TrainState, epochs, functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> objective = supervised(model, F.cross_entropy)
+        >>> rows = {"x": torch.eye(3), "y": torch.tensor([0, 1, 0])}
+        >>> source = Loader(Table(rows), batch_size=2)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> step = train_step(objective, optimizer)
+        >>> stream = progress(epochs(step, state, source), best="train/loss")
+        >>> [epoch.index for epoch, _ in zip(stream, range(1))]
+        epoch 1  step 2  train/loss ...
+        [1]
     """
+    if not isinstance(stream, Stream):
+        raise FoldError(
+            "what is shown is a stream of epochs",
+            got=f"a {type(stream).__name__}",
+            do="pass what epochs(step, state, source) answers",
+        )
     shown = console or Console()
     selection = None if best is None else top_k(best, 1, mode=mode)
     check_reads(frozenset() if selection is None else selection.reads, stream.makes)

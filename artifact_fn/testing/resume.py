@@ -23,6 +23,18 @@ def check_resume(
 
     Raises:
         LawError: a run taken up ends with another state; names the cut.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn.data import Loader, Table
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> step = train_step(supervised(model, F.cross_entropy), optimizer)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> rows = {"x": torch.ones(4, 3), "y": torch.zeros(4, dtype=torch.int64)}
+        >>> check_resume(step, state, Loader(Table(rows), batch_size=2))
     """
     reached = [
         (epoch, cut.cursor, cut.state)

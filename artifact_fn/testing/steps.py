@@ -40,6 +40,17 @@ def check_step(
     Raises:
         LawError: a law is broken.
         ArtifactFnError: the contract of a step is (see `training.preflight`).
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> step = train_step(supervised(model, F.cross_entropy), optimizer)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> batch = {"x": torch.ones(4, 3), "y": torch.zeros(4, dtype=torch.int64)}
+        >>> check_step(step, state, batch, compile=False)
     """
     bare = eager(step)
     _, metrics = tried(bare, state, batch)

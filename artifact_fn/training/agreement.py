@@ -15,6 +15,21 @@ from artifact_fn.training.contracts import Buffers, Gathered, Model, Params, Sou
 from artifact_fn.training.declared import Declared, Keys
 
 
+def check_model(model: Any) -> None:
+    """Refuse a module, or anything else, where a model is taken.
+
+    Raises:
+        ModelError: it is no `Model`.
+    """
+    if not isinstance(model, Model):
+        raise ModelError(
+            "a model is made by functional",
+            got=f"a {type(model).__name__}",
+            do="pass artifact_fn.functional(module), or of a function that builds one: "
+            "functional(lambda: nn.Linear(3, 2))",
+        )
+
+
 def check_columns(source: Source[Any], needed: Keys, reader: str) -> None:
     """Refuse a source in memory that lacks a column; others are seen at their first batch.
 
@@ -51,6 +66,29 @@ def check_promise(promised: Keys, needed: Keys, reader: str) -> None:
             got=f"outputs {', '.join(map(repr, promised or ())) or 'none'}",
             do="read another output, or pair it with another model",
         )
+
+
+def check_aligned(outputs: Any, targets: Any, column: str) -> None:
+    """Refuse a column of numbers beside a list of them, which arithmetic would make a square.
+
+    `(outputs - targets) ** 2` of [B, 1] and [B] is [B, B]: every output against every target,
+    whose mean can be minimised and says nothing. Targets that are integers are classes.
+
+    Raises:
+        ObjectiveError: floating targets are [B] and outputs [B, 1], or the reverse.
+    """
+    if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor):
+        return
+    ours, theirs = tuple(outputs.shape), tuple(targets.shape)
+    if not targets.is_floating_point() or (ours != (*theirs, 1) and theirs != (*ours, 1)):
+        return
+    lacking = f"{column}[:, None]" if len(theirs) < len(ours) else f"{column}.squeeze(-1)"
+    raise ObjectiveError(
+        "outputs and targets are of one shape, or arithmetic pairs every row with every other",
+        got=f"outputs {list(ours)} and targets {column!r} {list(theirs)}",
+        do=f"reshape the column, {lacking}, or let the model squeeze its outputs; a loss that "
+        "reshapes them itself is taken by minimise",
+    )
 
 
 def check_outputs(outputs: Any, declared: Declared) -> None:

@@ -15,13 +15,13 @@ Inputs = str | tuple[str, ...] | Mapping[str, str] | None
 READER = "the objective"
 
 
-def column(batch: Batch, name: str, reader: str) -> Any:
+def column(batch: Batch, name: str, reader: str, do: str = "name one of them") -> Any:
     """A batch's column, or an error that lists what there is."""
     if name not in batch:
         raise DataError(
             f"{reader} reads the column {name!r}, which the batch does not hold",
             got=f"columns {', '.join(map(repr, batch)) or 'none'}",
-            do="name one of them",
+            do=do,
         )
     return batch[name]
 
@@ -40,15 +40,16 @@ def check_inputs(inputs: Any) -> None:
         )
 
 
-def selected(batch: Batch, inputs: Inputs) -> Any:
+def selected(batch: Batch, inputs: Inputs, reader: str = READER) -> Any:
     """What a model is called with: columns of a batch, or all of it."""
+    do = "say which the model takes: inputs='x', or several in a tuple or a dict"
     if inputs is None:
         return batch
     if isinstance(inputs, str):
-        return column(batch, inputs, READER)
+        return column(batch, inputs, reader, do)
     if isinstance(inputs, tuple):
-        return tuple(column(batch, name, READER) for name in inputs)
-    return Arguments((), {name: column(batch, at, READER) for name, at in inputs.items()})
+        return tuple(column(batch, name, reader, do) for name in inputs)
+    return Arguments((), {name: column(batch, at, reader, do) for name, at in inputs.items()})
 
 
 def rows(batch: Batch) -> int:

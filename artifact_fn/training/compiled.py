@@ -19,6 +19,7 @@ from artifact_fn.errors import CompileError
 from artifact_fn.training.chunks import Chunk, checked, chunk
 from artifact_fn.training.contracts import Columns, Step
 from artifact_fn.training.graph import compilations, default_cache, graph
+from artifact_fn.training.places import check_step
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.traced import entering, traced
 
@@ -137,12 +138,14 @@ def compiled(
 
     Raises:
         CompileError: `chunk` is below 1.
+        ObjectiveError: `step` is no step, but a model, say, or an objective.
 
     Example:
         >>> step = compiled(lambda state, batch: (state, {}))
         >>> type(step).__name__
         'Compiled'
     """
+    check_step(step)
     if chunk != "auto" and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise CompileError(
             "a call takes at least 1 step",

@@ -187,7 +187,11 @@ class Source(Protocol[B_co]):
         ...
 
     def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[B_co]:
-        """The batches of one epoch from batch `start` on; without a key, in the rows' own order."""
+        """The batches of one epoch from batch `start` on.
+
+        Without a key, which is how rows are evaluated and predicted, all of them in their own
+        order, those too that an epoch of `steps` batches leaves out.
+        """
         ...
 
 

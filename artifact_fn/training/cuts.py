@@ -71,6 +71,21 @@ def cuts(
 
     Raises:
         DataError: `chunk` is below 1, `start` is not on the grid, or there are no batches.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> objective = supervised(model, F.cross_entropy)
+        >>> rows = {"x": torch.eye(3), "y": torch.tensor([0, 1, 0])}
+        >>> source = Loader(Table(rows), batch_size=2)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> step = train_step(objective, optimizer)
+        >>> [(cut.cursor, int(cut.state.step)) for cut in cuts(step, state, source, chunk=1)]
+        [(1, 1), (2, 2)]
     """
     size = grid(source, chunk, start)
     key = threefry.folded(state.key, ORDER) if shuffled else None
@@ -142,10 +157,12 @@ def _advance(
     """How an epoch gets from one cut to the next."""
     if isinstance(step, Compiled) and isinstance(source, Gathered):
         rows = len(next(iter(tree.leaves(source.columns))))
-        whole = min(rows // source.batch_size, source.steps or 0)
+        # Without a key all rows are read, also those that an epoch of training drops.
+        steps = -(-rows // source.batch_size) if key is None else source.steps or 0
+        whole = min(rows // source.batch_size, steps)
         turns = _turns(whole, size, step.steps_a_call(state))
         if turns > 1:
-            return _by_chunks(step, source, source.order(key, epoch), whole, turns)
+            return _by_chunks(step, source, source.order(key, epoch), whole, steps, turns)
     return _by_batches(step, source.batches(key, epoch, start))
 
 
@@ -165,14 +182,19 @@ def _by_batches(step: Step[TrainState], batches: Iterator[Batch]) -> Advance:
 
 
 def _by_chunks(
-    step: Compiled[TrainState], source: Gathered, order: Tensor, whole: int, turns: int
+    step: Compiled[TrainState],
+    source: Gathered,
+    order: Tensor,
+    whole: int,
+    steps: int,
+    turns: int,
 ) -> Advance:
     """As `_by_batches`, in calls of as many steps as `turns`; a short last batch by itself."""
     size, columns = source.batch_size, source.columns
 
     def advance(state: TrainState, first: int, stop: int) -> Advanced:
         found = []
-        at, stop = first, min(stop, source.steps or whole)
+        at, stop = first, min(stop, steps)
         while at < stop:
             if at < whole:
                 done = min(turns, whole - at, stop - at)

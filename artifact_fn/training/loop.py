@@ -18,7 +18,8 @@ from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Batch, Source, Step
 from artifact_fn.training.control import Control, check_control, steered, unchanged
 from artifact_fn.training.cuts import cuts, grid
-from artifact_fn.training.preflight import check_finite, first_batch, tried
+from artifact_fn.training.places import check_state, check_step
+from artifact_fn.training.preflight import check_finite, first_batch, tried, warn_of_no_gradient
 from artifact_fn.training.routines import Prepared, Routine, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, answers, merge
@@ -108,25 +109,51 @@ def epochs(
         clock: Seconds, e.g. `time.perf_counter`; without one, no fold can read the time.
 
     Raises:
-        DataError: the source yields nothing, `chunk` is below 1, `cursor` is at no cut, or two
-            routines make the same score.
+        DataError: the source yields nothing, `chunk` is below 1 or `completed` below 0, `cursor` is
+            at no cut, two routines make the same score, or `state` is no state.
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
+        OptimError: the state was made for another optimizer than the step's.
         FoldError: `control` is no control.
         ScoreError: it reads a score that nothing makes.
         NonFiniteError: at a cut, `optim.skip_nonfinite` has skipped too many updates in a row.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> objective = supervised(model, F.cross_entropy)
+        >>> rows = {"x": torch.eye(3), "y": torch.tensor([0, 1, 0])}
+        >>> source = Loader(Table(rows), batch_size=2)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> stream = epochs(train_step(objective, optimizer), state, source)
+        >>> epoch = next(iter(stream))
+        >>> epoch.index, int(epoch.state.step), sorted(epoch.scores)
+        (1, 2, ['train/grad_norm', 'train/loss', 'train/lr'])
     """
+    check_step(step)
+    check_state(state)
     check_control(control)
-    for routine in routines:
+    if isinstance(completed, bool) or not isinstance(completed, int) or completed < 0:
+        raise DataError(
+            "completed counts the epochs behind the state",
+            got=f"completed={completed!r}",
+            do="give 0 or more, as the index of the last epoch tells",
+        )
+    for routine in routines if isinstance(routines, Iterable) else [None]:
         if not isinstance(routine, Routine):
             raise DataError(
                 "routines are a list of Routine",
-                got=type(routine).__name__,
+                got=f"{'one alone' if routine is None else type(routine).__name__}",
                 do="pass routines=[evaluation('val', objective, val)]",
             )
     first = first_batch(source)
     grid(source, chunk, cursor)
     _, found = tried(eager(step), state, first)
     check_finite(found)
+    warn_of_no_gradient(found)
     prepared = [
         (routine.due, routine.prepare(lambda other: like(step, other), state))
         for routine in routines
@@ -196,8 +223,15 @@ def fit(
 
     Raises:
         ScoreError: a fold reads a score that the stream does not make.
-        FoldError: `until` is no stopper.
+        FoldError: `until` is no stopper, or another is no fold.
         DataError: the stream is empty.
+
+    Example:
+        >>> from artifact_fn.folds import at_most, best
+        >>> stream = [Epoch(i, None, {"val/loss": x}) for i, x in enumerate([0.5, 0.25, 0.75], 1)]
+        >>> run = fit(stream, until=at_most(3), best=best("val/loss"))
+        >>> run.stop.reason, run.answers["best"].index
+        ('3 epochs are done', 2)
     """
     if not isinstance(until, Stopper):
         raise FoldError(
@@ -205,6 +239,13 @@ def fit(
             got=f"until={type(until).__name__}",
             do="pass e.g. until=at_most(100) | patience('val/loss', 5)",
         )
+    for name, given in folds.items():
+        if not isinstance(given, Fold | Stopper):
+            raise FoldError(
+                "what is asked of the epochs is a fold",
+                got=f"{name}={type(given).__name__}",
+                do="pass e.g. history=history(), best=best('val/loss'), or a folds.Fold",
+            )
     asked = {name: f.fold if isinstance(f, Stopper) else f for name, f in folds.items()}
     everything = named({**asked, "until": until.fold})
     if isinstance(stream, Stream):

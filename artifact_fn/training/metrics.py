@@ -58,6 +58,9 @@ class Metric(Generic[I_contra, O_contra]):
     measure: Callable[[O_contra, I_contra], Statistic]
 
 
+_COLUMN = "say which, to the metric itself: accuracy(targets='label')"
+
+
 def metric(name: str, function: Callable[[O, I], Tensor | Statistic]) -> Metric[I, O]:
     """A metric from any function of outputs and batch.
 
@@ -131,7 +134,7 @@ def accuracy(*, targets: str = "y", name: str = "accuracy") -> Metric:
     """
 
     def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
-        truth = column(batch, targets, f"the metric {name!r}")
+        truth = column(batch, targets, f"the metric {name!r}", _COLUMN)
         return mean(predicted(outputs, truth) == truth)
 
     return Metric(name, measure)
@@ -152,7 +155,7 @@ def confusion(classes: int, *, targets: str = "y", name: str = "confusion") -> M
         raise MetricError("classes to confuse are at least 2", got=str(classes), do="give more")
 
     def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
-        truth = column(batch, targets, f"the metric {name!r}").to(torch.int64)
+        truth = column(batch, targets, f"the metric {name!r}", _COLUMN).to(torch.int64)
         among = 2 if outputs.numel() == truth.numel() else outputs.shape[1]
         if among != classes:
             raise MetricError(
@@ -188,7 +191,9 @@ def roc_auc(*, targets: str = "y", name: str = "roc_auc", bins: int = 8192) -> M
         raise MetricError("a histogram has at least 2 bins", got=str(bins), do="give more")
 
     def measure(outputs: Any, batch: Mapping[str, Any]) -> Statistic:
-        truth = (column(batch, targets, f"the metric {name!r}").reshape(-1) > 0).to(torch.int64)
+        truth = (column(batch, targets, f"the metric {name!r}", _COLUMN).reshape(-1) > 0).to(
+            torch.int64
+        )
         found = margin(outputs).to(torch.float32)
         scaled = (torch.asinh(256.0 * found) / (2 * _ASINH_TOP) + 0.5).clamp(0.0, 1.0) * bins
         known = torch.where(found.isnan(), 0.0, scaled).to(torch.int64).clamp(0, bins - 1)

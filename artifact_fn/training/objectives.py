@@ -9,6 +9,7 @@ from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import MetricError, ObjectiveError
+from artifact_fn.training.agreement import check_aligned, check_model
 from artifact_fn.training.batches import READER, Inputs, check_inputs, column, rows, selected
 from artifact_fn.training.contracts import Aux, Batch, Buffers, Model, Objective, Params
 from artifact_fn.training.metrics import Metric
@@ -48,19 +49,25 @@ def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
 
 
 def _names(metrics: Sequence[Metric], losses: Iterable[str] = ()) -> None:
-    for metric in metrics:
+    for metric in metrics if isinstance(metrics, Iterable) else [None]:
         if not isinstance(metric, Metric):
             raise MetricError(
                 "an objective measures a list of Metric",
-                got=f"{metric!r}",
+                got=f"{metrics if metric is None else metric!r}",
                 do="pass metrics=[metrics.accuracy()], or metrics.metric(name, function)",
             )
     names = [*losses, *(metric.name for metric in metrics)]
     for name in names:
-        if name in _TAKEN or names.count(name) > 1:
+        if name in _TAKEN:
+            raise MetricError(
+                f"the name {name!r} is the step's own",
+                got=f"metrics {', '.join(names)}; a step itself makes {', '.join(_TAKEN)}",
+                do="call it otherwise",
+            )
+        if names.count(name) > 1:
             raise MetricError(
                 f"two metrics would be called {name!r}",
-                got=f"metrics {', '.join(names)}; a step itself makes {', '.join(_TAKEN)}",
+                got=f"metrics {', '.join(names)}",
                 do="give each a name of its own",
             )
 
@@ -105,6 +112,7 @@ def minimise(
         method: Of the module, to be called.
 
     Raises:
+        ModelError: `model` is no model, but a module, say.
         MetricError: a metric and a loss share a name.
 
     Example:
@@ -123,7 +131,8 @@ def minimise(
         >>> list(aux.metrics)
         ['loss', 'error', 'size']
     """
-    several = losses if isinstance(losses, Mapping) else {}
+    _names(metrics, losses if isinstance(losses, Mapping) else {})
+    check_model(model)
     check_inputs(inputs)
 
     def evaluate(
@@ -141,12 +150,17 @@ def minimise(
         found = {name: mean(value, rows(batch)) for name, value in values.items()}
         return torch.stack(list(values.values())).sum(), outputs, after, found
 
-    _names(metrics, several)
     return _measured(evaluate, metrics)
 
 
 def weighted(weight: float, loss: L) -> L:
-    """A loss times a constant: of (outputs, batch) or, in a `Workflow`, of (inputs, outputs)."""
+    """A loss times a constant: of (outputs, batch) or, in a `Workflow`, of (inputs, outputs).
+
+    Example:
+        >>> size = weighted(0.5, lambda outputs, batch: outputs.abs().mean())
+        >>> size(torch.tensor([3.0, -1.0]), {})
+        tensor(1.)
+    """
 
     @wraps(loss)
     def times(first: Any, second: Any) -> Tensor:
@@ -160,6 +174,10 @@ def from_output(name: str) -> Loss:
 
     For models that answer a mapping with their loss in it, as artifact-torch's do:
     `minimise(model, from_output("t_loss"))`.
+
+    Example:
+        >>> from_output("t_loss")({"t_loss": torch.tensor(0.5)}, {})
+        tensor(0.5000)
     """
 
     def loss(outputs: Any, batch: Batch) -> Tensor:
@@ -188,7 +206,7 @@ def supervised(
         model: Called with the input columns.
         loss: (outputs, targets) to a scalar that is a mean over rows, e.g. `F.cross_entropy`.
         inputs: The columns the model takes, as in `minimise`.
-        targets: The column of targets.
+        targets: The column of targets. Floats [N] are refused for outputs [N, 1], and the reverse.
         metrics: Measured on the outputs. The ready-made ones read the targets `"y"` unless told
             otherwise.
 
@@ -205,7 +223,9 @@ def supervised(
     """
 
     def against_targets(outputs: Any, batch: Batch) -> Tensor:
-        return loss(outputs, column(batch, targets, READER))
+        wanted = column(batch, targets, READER, "say which the targets are: targets='label'")
+        check_aligned(outputs, wanted, targets)
+        return loss(outputs, wanted)
 
     return minimise(model, against_targets, inputs=inputs, metrics=metrics)
 
@@ -221,7 +241,9 @@ def _scalar(loss: Any) -> None:
     raise ObjectiveError(
         "a loss is one floating-point number, a tensor of shape []",
         got=described,
-        do="reduce it, for instance by its mean over the rows",
+        do="reduce it, for instance by its mean over the rows"
+        if isinstance(loss, Tensor)
+        else "answer a tensor: no item() or float(), which cut the loss off from the parameters",
     )
 
 

@@ -12,7 +12,7 @@ import attrs
 from torch import Tensor
 
 from artifact_fn.errors import ModelError, ObjectiveError
-from artifact_fn.training.agreement import check_columns
+from artifact_fn.training.agreement import check_columns, check_model
 from artifact_fn.training.contracts import Model, ModelInput, ModelOutput, Source
 from artifact_fn.training.declared import Declared, required
 from artifact_fn.training.workflow import Workflow, check_reader
@@ -86,9 +86,10 @@ class On(Generic[I]):
         """Pair the source with a model, made by `functional`.
 
         Raises:
-            ModelError: the model's `forward` declares no types.
+            ModelError: `model` is no model, or its `forward` declares no types.
             DataError: the model reads a column that the source does not hold.
         """
+        check_model(model)
         if model.declared is None:
             raise ModelError(
                 "a typed workflow is of a model whose forward declares its types",

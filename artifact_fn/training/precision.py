@@ -16,6 +16,17 @@ def autocast(objective: Objective, dtype: torch.dtype = torch.bfloat16) -> Objec
     Raises:
         ObjectiveError: `dtype` is float16, whose gradients vanish without loss scaling, or no
             floating dtype.
+
+    Example:
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn import random
+        >>> from artifact_fn.training import functional, supervised
+        >>> model = functional(lambda: torch.nn.Linear(3, 2))
+        >>> objective = autocast(supervised(model, F.cross_entropy))
+        >>> batch = {"x": torch.ones(4, 3), "y": torch.zeros(4, dtype=torch.int64)}
+        >>> loss, aux = objective(*model.init(0), batch, random.key(0), True)
+        >>> loss.dtype, aux.outputs.dtype
+        (torch.float32, torch.bfloat16)
     """
     if dtype == torch.float16 or not dtype.is_floating_point:
         raise ObjectiveError(

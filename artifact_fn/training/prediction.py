@@ -5,9 +5,11 @@ from typing import Any
 import torch
 
 from artifact_fn import random, tree
-from artifact_fn.errors import DataError
+from artifact_fn.errors import DataError, ModelError
+from artifact_fn.training.agreement import check_model
 from artifact_fn.training.batches import Inputs, check_inputs, selected
 from artifact_fn.training.contracts import Batch, Model, Source
+from artifact_fn.training.places import check_source, check_state
 from artifact_fn.training.state import TrainState
 
 PREDICTION = 0x707265
@@ -35,7 +37,8 @@ def predict(
         The outputs of a batch, joined over all batches: a pytree of tensors [N, ...].
 
     Raises:
-        DataError: the source yields nothing, or lacks a column.
+        ModelError: `model` is no model, or its outputs are not tensors with rows.
+        DataError: the source yields nothing or lacks a column, or `state` is no state.
         ObjectiveError: `inputs` names no columns.
 
     Example:
@@ -47,6 +50,9 @@ def predict(
         >>> predict(model, state, Loader(Table({"x": torch.ones(5, 3)}), batch_size=2)).shape
         torch.Size([5, 2])
     """
+    check_model(model)
+    check_state(state)
+    check_source(source)
     check_inputs(inputs)
     key = random.fold_in(state.key, PREDICTION)
 
@@ -54,11 +60,18 @@ def predict(
         outputs, _ = model.apply(
             state.params,
             state.buffers,
-            selected(batch, inputs),
+            selected(batch, inputs, "predict"),
             key=random.fold_in(key, index),
             training=False,
             method=method,
         )
+        for path, leaf in tree.paths(outputs).items():
+            if not isinstance(leaf, torch.Tensor) or leaf.ndim == 0:
+                raise ModelError(
+                    "what is predicted has a row for each row",
+                    got=f"outputs{'/' if path else ''}{path}: {_described(leaf)}",
+                    do="answer tensors [B, ...] when training is False, and leave a loss out",
+                )
         return outputs
 
     with torch.no_grad():
@@ -68,3 +81,7 @@ def predict(
             "there is nothing to predict", got="a source without batches", do="add rows"
         )
     return tree.map(lambda *leaves: torch.cat(leaves), *parts)
+
+
+def _described(leaf: Any) -> str:
+    return "a tensor []" if isinstance(leaf, torch.Tensor) else repr(leaf)

@@ -5,6 +5,7 @@ the middle of a trace or of a run. Since a step is pure, trying it costs its tim
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -15,7 +16,10 @@ from artifact_fn import tree
 from artifact_fn.errors import DataError, MetricError, ObjectiveError, PurityError
 from artifact_fn.training.contracts import Source, Step
 from artifact_fn.training.guards import Watch, generators, user_line
+from artifact_fn.training.places import check_source
+from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, answers
+from artifact_fn.training.suited import check_suited
 
 S = TypeVar("S")
 B = TypeVar("B")
@@ -27,12 +31,7 @@ def first_batch(source: Source[B]) -> B:
     Raises:
         DataError: there is none, or `source` is no source.
     """
-    if not isinstance(source, Source):
-        raise DataError(
-            "batches come from a source, which has `steps` and `batches(key, epoch, start)`",
-            got=f"a {type(source).__name__}",
-            do="pass data.Loader(table, batch_size=64), or an adapter of artifact_fn.data",
-        )
+    check_source(source)
     for batch in source.batches(None, 1):
         return batch
     raise DataError(
@@ -50,6 +49,7 @@ def tried(step: Step[S, B], state: S, batch: B) -> tuple[S, Metrics]:
         ObjectiveError: the answer is no pair, the state changes its structure, or the loss is
             not finite.
         MetricError: a metric is not a statistic of tensors.
+        OptimError: the state was made for another optimizer.
         PurityError: an argument was changed in place, a number drawn from a generator, or a
             second call answers something else.
     """
@@ -61,6 +61,7 @@ def tried(step: Step[S, B], state: S, batch: B) -> tuple[S, Metrics]:
                 got=f"{type(leaf).__name__} {leaf!r}",
                 do="make it a tensor: a Python value would be frozen into the compiled step",
             )
+    check_suited(step, state)
     versions = {path: _version(leaf) for path, leaf in given.items()}
     before = generators()
     with torch.random.fork_rng(devices=[]), Watch() as watch:
@@ -103,15 +104,25 @@ def tried(step: Step[S, B], state: S, batch: B) -> tuple[S, Metrics]:
 def _answer(step: Step[S, B], state: S, batch: B) -> Any:
     try:
         return step(state, batch)
-    except RuntimeError as cause:
+    except (RuntimeError, ValueError, IndexError) as cause:
         # What torch.func says of a write into what the gradient did not make.
         if "mutate a captured Tensor" not in str(cause):
+            cause.add_note(_sizes(state, batch))
             raise
         raise PurityError(
             "a step leaves its arguments as they are",
             got=f"a write into one of them at {user_line(cause.__traceback__)}",
             do="make a new tensor there; of an activation, use inplace=False",
         ) from cause
+
+
+def _sizes(state: Any, batch: Any) -> str:
+    """What torch's own messages about shapes and dtypes leave out: which tensors there were."""
+    columns = [f"  {path}: {_described(leaf)}" for path, leaf in tree.paths(batch).items()]
+    params = state.params.values() if isinstance(state, TrainState) else ()
+    kinds = sorted({str(param.dtype) for param in params})
+    of_model = [f"  the model's parameters: {', '.join(kinds)}"] if kinds else []
+    return "\n".join(["The first batch, on which the step failed, holds", *columns, *of_model])
 
 
 def check_finite(metrics: Metrics) -> None:
@@ -127,6 +138,24 @@ def check_finite(metrics: Metrics) -> None:
                 f"the {name} of the first batch is not finite",
                 got=f"a loss of {loss}",
                 do="look for NaN or huge values in the data, and for log or division by 0",
+            )
+
+
+def warn_of_no_gradient(metrics: Metrics) -> None:
+    """Warn where every gradient of the first batch is exactly 0.
+
+    It may be right (a model that begins at a saddle), and is usually a loss that was cut off from
+    the parameters, of which nothing else would tell: it trains, and stays where it is.
+    """
+    norms = {name: m for name, m in metrics.items() if name.split("/")[-1] == "grad_norm"}
+    for name, norm in answers(norms)[0].items():
+        if norm == 0.0:
+            warnings.warn(
+                f"the loss of the first batch does not move with any parameter; got {name} 0.0; "
+                "look for detach, no_grad, item or argmax between the parameters and the loss, "
+                "or ignore this if the model begins where its gradient is 0",
+                RuntimeWarning,
+                stacklevel=3,
             )
 
 

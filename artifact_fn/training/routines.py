@@ -11,6 +11,7 @@ from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
 from artifact_fn.training.contracts import Batch, Objective, Source, Step
 from artifact_fn.training.cuts import cuts
+from artifact_fn.training.places import check_source, check_state
 from artifact_fn.training.preflight import first_batch, tried
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
@@ -87,15 +88,37 @@ def evaluation(
             parameters that `optim.ema` or `optim.swa` keeps. Training does not see it.
 
     Raises:
-        FoldError: `every` is below 1.
+        DataError: `split`, `objective` or `source` is none.
+        FoldError: `every` is below 1, or neither a whole number nor a cadence.
         OptimError: when training begins, `of=optim.averaged` and the optimizer keeps no mean.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> objective = supervised(model, F.cross_entropy)
+        >>> rows = {"x": torch.eye(3), "y": torch.tensor([0, 1, 0])}
+        >>> source = Loader(Table(rows), batch_size=2)
+        >>> routine = evaluation("val", objective, source, every=2)
+        >>> routine.name, routine.due(1), routine.due(2)
+        ("evaluation('val')", False, True)
     """
-    due = at_every(every) if isinstance(every, int) else every
+    if not isinstance(split, str) or not callable(objective):
+        raise DataError(
+            "an evaluation has a split, an objective and a source",
+            got=f"evaluation({type(split).__name__}, {type(objective).__name__}, ...)",
+            do="pass them in this order: evaluation('val', objective, val)",
+        )
+    due = every if callable(every) else at_every(every)
     name = f"evaluation({split!r})"
     if source is None:
         return Routine(
             name, due, _without(split), lambda data: _over(split, objective, data, due, of)
         )
+    check_source(source)
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
         step = eval_step(objective)
@@ -150,8 +173,23 @@ def evaluate(
         Scores by name, without a split.
 
     Raises:
-        DataError: the source yields nothing.
+        DataError: the source yields nothing, or `state` is no state.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import functional, supervised, train_step
+        >>> model, optimizer = functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1)
+        >>> objective = supervised(model, F.cross_entropy)
+        >>> rows = {"x": torch.eye(3), "y": torch.tensor([0, 1, 0])}
+        >>> source = Loader(Table(rows), batch_size=2)
+        >>> state = TrainState.create(model, optimizer, seed=0)
+        >>> list(evaluate(objective, state, source))
+        ['loss']
     """
+    check_state(state)
     first_batch(source)
     scores, _ = _swept(eval_step(objective), state, source)
     return dict(scores)

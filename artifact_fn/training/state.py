@@ -9,6 +9,7 @@ from torch import Tensor
 from artifact_fn import random, tree
 from artifact_fn.errors import ModelError, OptimError
 from artifact_fn.optim.transform import Optimizer, check_rule_at_end
+from artifact_fn.training.agreement import check_model
 from artifact_fn.training.contracts import Buffers, Model, Params
 
 
@@ -37,7 +38,7 @@ class TrainState:
         optimizer: Optimizer | Mapping[str, Optimizer],
         *,
         seed: int,
-        only: Mapping[str, str] | None = None,
+        only: str | Mapping[str, str] | None = None,
     ) -> "TrainState":
         """The state before the first step.
 
@@ -45,13 +46,15 @@ class TrainState:
             model: Initialised from the seed.
             optimizer: Initialised from the model's parameters; or several by name.
             seed: 0 <= seed < 2**64.
-            only: Which parameters an optimizer of several trains, by its name, as a pattern of
-                their paths; those that are not named here see all of them.
+            only: Which parameters the optimizer trains, as a pattern of their paths
+                (`"head/*"`); of several optimizers, patterns by name, and those that are not
+                named see all. The step says the same.
 
         Raises:
-            OptimError: a pattern matches nothing, or names no optimizer.
+            OptimError: a pattern matches nothing, or names no optimizer; `only` is a mapping for
+                one optimizer, or a single pattern for several.
             KeyDataError: the seed is out of range.
-            ModelError: the model has no parameter that requires a gradient.
+            ModelError: `model` is no model, or has no parameter that requires a gradient.
 
         Example:
             >>> from artifact_fn.optim import sgd
@@ -60,6 +63,7 @@ class TrainState:
             >>> list(TrainState.create(model, sgd(0.1), seed=0).params)
             ['weight', 'bias']
         """
+        check_model(model)
         for part in optimizer.values() if isinstance(optimizer, Mapping) else [optimizer]:
             check_rule_at_end(part)
         key = random.key(seed)
@@ -72,7 +76,20 @@ class TrainState:
             )
         step = torch.zeros((), dtype=torch.int64)
         if not isinstance(optimizer, Mapping):
-            return cls(step, params, buffers, optimizer.init(params), key)
+            if not isinstance(only, str | None):
+                raise OptimError(
+                    "one optimizer trains the parameters of one pattern",
+                    got=f"only={only!r}",
+                    do="give the pattern, only='head/*', or name the optimizer: "
+                    "create(model, {'head': optimizer}, only={'head': 'head/*'})",
+                )
+            return cls(step, params, buffers, optimizer.init(selected_params(params, only)), key)
+        if isinstance(only, str):
+            raise OptimError(
+                "each of several optimizers has a pattern of its own",
+                got=f"only={only!r}",
+                do=f"say of which it is: only={{{next(iter(optimizer), 'name')!r}: {only!r}}}",
+            )
         patterns = dict(only or {})
         for name in patterns.keys() - optimizer.keys():
             raise OptimError(
@@ -92,7 +109,9 @@ class TrainState:
 
 
 def selected_params(params: Params, pattern: str | None) -> Params:
-    """The parameters whose path matches a pattern, `/` standing for the dots: `"critic/*"`.
+    """The parameters whose path matches a pattern: `"critic/*"`.
+
+    `*` stands for anything; `/` and `.` are the same.
 
     Raises:
         OptimError: none does.
@@ -103,6 +122,7 @@ def selected_params(params: Params, pattern: str | None) -> Params:
     """
     if pattern is None:
         return params
+    pattern = pattern.replace(".", "/")
     chosen = {p: t for p, t in params.items() if _matches(p.replace(".", "/"), pattern)}
     if not chosen:
         raise OptimError(

@@ -77,15 +77,15 @@ def train_step(
         objective: What is minimised.
         optimizer: Makes the new parameters.
         name: Of the optimizer, where a state has several; also the prefix of the metrics.
-        only: Which parameters are trained, as a pattern of their paths (`"critic/*"`); the same
-            as in `TrainState.create`.
+        only: Which parameters are trained, as a pattern of their paths (`"critic/*"`);
+            `TrainState.create` is told the same.
         accumulate: In how many parts the batch is taken, one after the other, their gradients
             weighted by their rows: the memory of one part, the gradient of the whole.
         clip_rows: Global norm to which the gradient of each row is clipped before their mean is
             taken (see `clipped_grads`); for models that write no buffers.
 
     Raises:
-        OptimError: `accumulate` is below 1, or `clip_rows` not positive.
+        OptimError: `accumulate` is no whole number of at least 1, or `clip_rows` not positive.
 
     Example:
         >>> import torch.nn.functional as F
@@ -101,11 +101,11 @@ def train_step(
         (tensor(1), ['loss', 'lr', 'grad_norm'])
     """
     check_rule_at_end(optimizer)
-    if accumulate < 1:
+    if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
         raise OptimError(
             "a batch is taken in at least 1 part",
-            got=f"accumulate={accumulate}",
-            do="give 1 or more",
+            got=f"accumulate={accumulate!r}",
+            do="give a whole number of at least 1",
         )
     if clip_rows is not None:
         check_norm(clip_rows)

@@ -92,16 +92,35 @@ class Workflow(Generic[I, O]):
         name: str | None = None,
         only: str | None = None,
         accumulate: int = 1,
+        clip_rows: float | None = None,
     ) -> Step[TrainState, I]:
         """The step of training; see `train_step`."""
-        return train_step(self.objective(), optimizer, name=name, only=only, accumulate=accumulate)
+        return train_step(
+            self.objective(),
+            optimizer,
+            name=name,
+            only=only,
+            accumulate=accumulate,
+            clip_rows=clip_rows,
+        )
 
-    def state(self, optimizer: Optimizer, *, seed: int) -> TrainState:
+    def state(
+        self,
+        optimizer: Optimizer | Mapping[str, Optimizer],
+        *,
+        seed: int,
+        only: str | Mapping[str, str] | None = None,
+    ) -> TrainState:
         """The state before the first step; see `TrainState.create`."""
-        return TrainState.create(self.model, optimizer, seed=seed)
+        return TrainState.create(self.model, optimizer, seed=seed, only=only)
 
     def evaluation(
-        self, split: str, source: Source[I], *, every: int | Cadence = 1
+        self,
+        split: str,
+        source: Source[I],
+        *,
+        every: int | Cadence = 1,
+        of: Callable[[TrainState], TrainState] | None = None,
     ) -> routines.Routine:
         """The losses and metrics over all of another source, in evaluation mode.
 
@@ -109,6 +128,8 @@ class Workflow(Generic[I, O]):
             split: Prefix of the scores, e.g. `"val"` for `val/loss`.
             source: Of batches of the same type.
             every: At which epochs: every so many, or any cadence.
+            of: What is evaluated, a function of the state, such as `optim.averaged`; None for the
+                state itself.
 
         Raises:
             DataError: something reads a column that the source does not hold.
@@ -119,7 +140,10 @@ class Workflow(Generic[I, O]):
             check_reader(source, declared, loss, f"the loss {name!r}")
         for name, function in self.metrics.items():
             check_reader(source, declared, function, f"the metric {name!r}")
-        return routines.evaluation(split, self.objective(), source, every=every)
+        objective = self.objective()
+        if of is None:
+            return routines.evaluation(split, objective, source, every=every)
+        return routines.evaluation(split, objective, source, every=every, of=of)
 
 
 def check_reader(

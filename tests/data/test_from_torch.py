@@ -96,6 +96,7 @@ def test_an_iterable_dataset_is_read_whole_or_not_at_all() -> None:
     ):
         source.batches(KEY, 1, 1)
     assert len(list(from_torch(Counting(), 4, drop_last=True).batches(KEY, 1))) == 2
+    assert len(list(from_torch(Counting(), 4, drop_last=True).batches(None, 1))) == 3
 
 
 def test_workers_of_an_iterable_dataset_repeat_themselves() -> None:
@@ -126,6 +127,7 @@ def test_the_settings_of_a_loader_are_taken_over() -> None:
     assert next(iter(in_order.batches(KEY, 1)))["y"].tolist() == [0, 1, 2, 3]
     changed = from_torch(DataLoader(DATA, 4), 2, shuffle=True, drop_last=True, names=("x", "y"))
     assert changed.steps == 5
+    assert sum(len(batch["y"]) for batch in changed.batches(None, 1)) == ROWS
     assert next(iter(changed.batches(KEY, 1)))["y"].tolist() == rows[:2].tolist()
 
 

@@ -74,3 +74,12 @@ def test_a_loader_reads_a_table(table: Any) -> None:
 def test_a_switch_is_a_bool(option: str) -> None:
     with pytest.raises(DataError, match=rf"{option} is True or False; got 1; write {option}=True"):
         loader(4, 2, **{option: 1})
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_what_is_dropped_from_training_is_still_evaluated_and_predicted(shuffle: bool) -> None:
+    source = loader(22, 4, shuffle=shuffle, drop_last=True)
+    assert sum(len(batch["x"]) for batch in source.batches(KEY, 1)) == 20
+    plain = list(source.batches(None, 1))
+    assert torch.cat([batch["x"] for batch in plain]).tolist() == list(range(22))
+    assert tree.identical(list(source.batches(None, 1, 5)), plain[5:])

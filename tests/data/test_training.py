@@ -25,15 +25,20 @@ from artifact_fn.training import (
     compiled,
     cuts,
     epochs,
+    eval_step,
+    evaluate,
     evaluation,
     fit,
     functional,
     minimise,
+    predict,
     train_step,
 )
 from artifact_fn.training.contracts import Batch, Source
+from artifact_fn.training.statistics import answers, merge
 from tests.data.test_from_torch import Counting
 from tests.data.test_sources import SOURCES, drawn
+from tests.training.examples import loader, parts
 
 
 def mean_square(outputs: Tensor, batch: Batch) -> Tensor:
@@ -117,3 +122,16 @@ def test_files_train_like_tables() -> None:
     mapped = prefetched(from_npy({"x": x, "y": y}, 7))
     ends = [list(cuts(STEP, state(), source))[-1].state for source in (table, mapped)]
     assert tree.identical(*ends)
+
+
+def test_a_row_is_evaluated_whatever_the_loader_drops() -> None:
+    p = parts()
+    dropping, whole = loader(22, 4, drop_last=True), loader(22, 4)
+    assert len(predict(p.model, p.state, dropping)) == 22
+    assert evaluate(p.objective, p.state, dropping) == evaluate(p.objective, p.state, whole)
+    step = compiled(eval_step(p.objective))
+    found = merge([cut.metrics for cut in cuts(step, p.state, dropping, shuffled=False)])
+    expected = evaluate(p.objective, p.state, whole)
+    assert answers(found)[0] == pytest.approx(expected, rel=1e-5)
+    trained = merge([cut.metrics for cut in cuts(p.step, p.state, dropping)])
+    assert trained["loss"].weight.item() == 20  # type: ignore[attr-defined]

@@ -17,10 +17,12 @@ from artifact_fn.optim import (
     join,
     linear,
     multistep,
+    muon,
     one_cycle,
     polynomial,
     scaled,
-    step,
+    sgd,
+    stepwise,
     warm_restarts,
     warmup,
 )
@@ -47,7 +49,7 @@ def theirs(make: Callable[[Any], Any], n: int) -> list[float]:
     ("ours", "oracle", "n"),
     [
         (constant(0.3), lambda o: lr_scheduler.ConstantLR(o, factor=1.0), 5),
-        (step(0.3, every=3, gamma=0.5), lambda o: lr_scheduler.StepLR(o, 3, gamma=0.5), 14),
+        (stepwise(0.3, every=3, gamma=0.5), lambda o: lr_scheduler.StepLR(o, 3, gamma=0.5), 14),
         (
             cosine(0.3, steps=11, final=0.02),
             lambda o: lr_scheduler.CosineAnnealingLR(o, 11, eta_min=0.02),
@@ -94,7 +96,7 @@ def theirs(make: Callable[[Any], Any], n: int) -> list[float]:
     ],
     ids=[
         "constant",
-        "step",
+        "stepwise",
         "cosine",
         "warmup",
         "multistep",
@@ -200,7 +202,7 @@ def test_warmup_goes_over_into_what_follows() -> None:
         (lambda: constant(-1.0), r"a learning rate is a number from 0; got -1.0"),
         (lambda: cosine(1.0, steps=0), r"steps counts steps; got 0; give a whole number"),
         (lambda: multistep(1.0, milestones=(0,)), r"a milestone counts steps; got 0"),
-        (lambda: step(1.0, every=1.5), r"every counts steps; got 1.5"),  # type: ignore[arg-type]
+        (lambda: stepwise(1.0, every=1.5), r"every counts steps; got 1.5"),  # type: ignore[arg-type]
         (
             lambda: one_cycle(1.0, steps=10, anneal="exp"),  # type: ignore[arg-type]
             r"annealed by a cosine or a line; got anneal='exp'; give 'cos' or 'linear'",
@@ -236,6 +238,18 @@ def test_warmup_goes_over_into_what_follows() -> None:
         (
             lambda: scaled(1.0, lambda s: torch.stack([s, s])),
             r"answers one number; got a tensor of shape \[2\]; answer",
+        ),
+        (
+            lambda: sgd(lambda step: 0.1),  # type: ignore[arg-type, return-value]
+            r"answers a rate, a floating-point tensor \[\]; got 0.1; write scaled\(rate, ",
+        ),
+        (
+            lambda: warmup(lambda step: step, steps=2),
+            r"got a torch.int64 \[\]; write scaled",
+        ),
+        (
+            lambda: muon(lambda step: torch.ones(2)),
+            r"got a torch.float32 \[2\]; write scaled",
         ),
         (lambda: warmup(1.0, steps=2, start=2.0), r"starts at a fraction of the rate; got start=2"),
     ],

@@ -158,7 +158,7 @@ def test_bad_readings_are_refused(measure: Any, message: str) -> None:
 
 
 def test_a_column_that_is_not_there_is_named() -> None:
-    message = r"the metric 'accuracy' reads the column 'label', .* got columns 'y'; name one"
+    message = r"the metric 'accuracy' reads the column 'label', .* got columns 'y'; say which, to the metric"
     with pytest.raises(DataError, match=message):
         metrics.accuracy(targets="label").measure(*data(3))
 

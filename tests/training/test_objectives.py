@@ -131,7 +131,7 @@ def test_a_goal_of_ones_own() -> None:
             ObjectiveError,
             r"a tensor of shape \[\]; got a tensor of shape \[6\] and dtype torch.float32; reduce",
         ),
-        (lambda: linear(lambda o, t: 0.5), ObjectiveError, r"got 0.5; reduce it"),
+        (lambda: linear(lambda o, t: 0.5), ObjectiveError, r"got 0.5; answer a tensor: no item"),
         (
             lambda: linear(lambda o, t: o.argmax()),
             ObjectiveError,
@@ -161,12 +161,12 @@ def test_a_goal_of_ones_own() -> None:
         (
             lambda: linear(metrics=[metrics.accuracy(), metrics.accuracy()]),
             MetricError,
-            r"two metrics would be called 'accuracy'; got metrics accuracy, accuracy; .* own$",
+            r"two metrics would be called 'accuracy'; got metrics accuracy, accuracy; give each",
         ),
         (
             lambda: linear(metrics=[metrics.accuracy(name="loss")]),
             MetricError,
-            r"two metrics would be called 'loss'",
+            r"the name 'loss' is the step's own; got metrics loss; .*; call it otherwise",
         ),
     ],
 )

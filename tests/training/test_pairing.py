@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import ReadOnly
 
 import artifact_fn as af
-from artifact_fn import random, tree
+from artifact_fn import optim, random, tree
 from artifact_fn.errors import ArtifactFnError, DataError, MetricError, ModelError, ObjectiveError
 from artifact_fn.testing import check_step
 from artifact_fn.training import Declared, Workflow, cuts, functional, on, typed
@@ -246,7 +246,7 @@ ONLY_X: Any = af.Loader(af.Table(batch(10, "x")), 4)
         (
             lambda: workflow().measure(lr=right),
             MetricError,
-            r"two metrics would be called 'lr'; got metrics accuracy, lr; a step itself makes",
+            r"the name 'lr' is the step's own; got metrics accuracy, lr; a step itself makes",
         ),
         (
             lambda: workflow().evaluation("test", ONLY_X),
@@ -306,3 +306,17 @@ def test_what_declares_nothing_is_read_as_nothing() -> None:
         assert declared(Net()) == Declared("Net", ("x",), ("logits", "hidden"))
         assert declared(nn.Linear(2, 2)) is None
         assert declared(nn.Module()) is None
+
+
+def test_a_workflow_hands_on_what_a_step_a_state_and_an_evaluation_take() -> None:
+    made = workflow()
+    optimizers = {"a": optim.ema(optim.sgd(0.1), 0.5), "b": optim.sgd(0.1)}
+    state = made.state(optimizers, seed=0, only={"a": "body/*", "b": "head.*"})
+    step = made.step(optimizers["a"], name="a", only="body/*", clip_rows=1e-3)
+    evaluated = made.evaluation("first", TRAIN, of=lambda _: state)
+    found = next(iter(af.epochs(step, state, TRAIN, routines=[evaluated])))
+    moved = [p for p in state.params if not torch.equal(state.params[p], found.state.params[p])]
+    assert moved == ["body.weight", "body.bias"]
+    assert found.scores["first/loss"] == af.evaluate(made.objective(), state, TRAIN)["loss"]
+    alone = made.state(optim.adam(0.1), seed=0, only="head/*")
+    assert list(alone.opt_state.moments["exp_avg"]) == ["head.weight", "head.bias"]

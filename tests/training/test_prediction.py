@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from artifact_fn import optim, random, tree
 from artifact_fn.data import Loader, Table, from_batches
-from artifact_fn.errors import DataError, ObjectiveError
+from artifact_fn.errors import DataError, ModelError, ObjectiveError
 from artifact_fn.training import TrainState, functional, predict
 from tests.training.examples import columns, parts
 
@@ -55,7 +55,12 @@ def test_several_inputs_a_pytree_of_outputs_and_another_method() -> None:
 @pytest.mark.parametrize(
     ("source", "inputs", "error", "message"),
     [
-        (Loader(Table({"z": torch.ones(3, 4)}), 2), "x", DataError, "reads the column 'x'"),
+        (
+            Loader(Table({"z": torch.ones(3, 4)}), 2),
+            "x",
+            DataError,
+            r"predict reads the column 'x', .*; say which the model takes: inputs=",
+        ),
         (
             from_batches(lambda key, epoch: [], deterministic=True),
             "x",
@@ -68,3 +73,23 @@ def test_several_inputs_a_pytree_of_outputs_and_another_method() -> None:
 def test_what_cannot_be_predicted(source: Any, inputs: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         predict(parts().model, parts().state, source, inputs=inputs)
+
+
+class WithLoss(nn.Module):
+    def __init__(self, none: bool) -> None:
+        super().__init__()
+        self.inner, self.none = nn.Linear(4, 3), none
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        logits = self.inner(x)
+        return {"logits": logits, "loss": None if self.none else logits.mean()}
+
+
+@pytest.mark.parametrize("none", [False, True])
+def test_a_loss_among_the_outputs_has_no_rows(none: bool) -> None:
+    model = functional(lambda: WithLoss(none))
+    state = TrainState.create(model, optim.sgd(0.1), seed=0)
+    found = "None" if none else r"a tensor \[\]"
+    message = rf"got outputs/loss: {found}; answer tensors \[B, ...\]"
+    with pytest.raises(ModelError, match=message):
+        predict(model, state, Loader(Table({"x": torch.ones(3, 4)}), 2))

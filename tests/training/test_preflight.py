@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artifact_fn import tree
-from artifact_fn.data import Table
+from artifact_fn.data import Loader, Table
 from artifact_fn.errors import (
     ArtifactFnError,
     DataError,
@@ -245,3 +245,83 @@ def test_fused_attention_draws_only_with_dropout(dropout: float, drawn: int) -> 
     with Watch() as watch, torch.random.fork_rng():
         torch.nn.functional.scaled_dot_product_attention(query, query, query, dropout_p=dropout)
     assert bool(watch.drawn) == bool(drawn)
+
+
+class Cut(nn.Module):
+    """Computes without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        with torch.no_grad():
+            return self.linear(x)
+
+
+@pytest.mark.parametrize(
+    ("build", "loss"),
+    [
+        (Cut, F.cross_entropy),
+        (lambda: nn.Linear(4, 3), lambda outputs, y: F.cross_entropy(outputs.detach(), y)),
+        (lambda: nn.Linear(4, 3), lambda outputs, y: (outputs.argmax(1) != y).float().mean()),
+    ],
+)
+def test_a_loss_that_is_cut_off_is_warned_of(build: Any, loss: Any) -> None:
+    state, step = step_of(build, loss)
+    with pytest.warns(
+        RuntimeWarning, match=r"does not move .*; got grad_norm 0.0; look for detach"
+    ):
+        epochs(step, state, loader(8, 4))
+
+
+@pytest.mark.parametrize(
+    ("wide", "shape", "message"),
+    [
+        (
+            True,
+            (8,),
+            r"got outputs \[4, 1\] and targets 'y' \[4\]; reshape the column, y\[:, None\]",
+        ),
+        (False, (8, 1), r"got outputs \[4\] and targets 'y' \[4, 1\]; .*, y.squeeze\(-1\), or let"),
+    ],
+)
+def test_rows_are_not_paired_with_every_other_row(wide: bool, shape: Any, message: str) -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 1), nn.Identity() if wide else nn.Flatten(0))
+
+    def source(*shape: int) -> Loader:
+        return Loader(Table({"x": torch.ones(8, 4), "y": torch.ones(shape)}), 4)
+
+    state, step = step_of(build, lambda outputs, y: (outputs - y).square().mean())
+    with pytest.raises(ObjectiveError, match=message):
+        epochs(step, state, source(*shape))
+    epochs(step, state, source(*((8, 1) if wide else (8,))))
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "told"),
+    [
+        (
+            {"x": torch.ones(8, 4).double(), "y": torch.zeros(8).long()},
+            RuntimeError,
+            "x: torch.float64 [4, 4]",
+        ),
+        (
+            {"x": torch.ones(8, 5), "y": torch.zeros(8).long()},
+            RuntimeError,
+            "x: torch.float32 [4, 5]",
+        ),
+        ({"x": torch.ones(8, 4), "y": torch.zeros(8).int()}, RuntimeError, "y: torch.int32 [4]"),
+        ({"x": torch.ones(8, 4), "y": torch.full((8,), 3)}, IndexError, "y: torch.int64 [4]"),
+    ],
+)
+def test_what_torch_says_of_a_batch_is_told_with_its_columns(
+    columns: Any, error: Any, told: str
+) -> None:
+    state, step = step_of(lambda: nn.Linear(4, 3))
+    with pytest.raises(error) as caught:
+        epochs(step, state, Loader(Table(columns), 4))
+    [note] = caught.value.__notes__
+    assert f"  {told} on cpu" in note
+    assert note.endswith("  the model's parameters: torch.float32")

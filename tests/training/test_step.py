@@ -188,5 +188,5 @@ def test_what_names_nothing_is_refused() -> None:
         selected_params(p.state.params, "head/*")
     with pytest.raises(OptimError, match=r"no optimizer is called 'c'; got optimizers a; name one"):
         TrainState.create(p.model, {"a": sgd(0.1)}, seed=0, only={"c": "*"})
-    with pytest.raises(OptimError, match=r"at least 1 part; got accumulate=0; give 1 or more"):
+    with pytest.raises(OptimError, match=r"at least 1 part; got accumulate=0; give a whole"):
         train_step(p.objective, p.optimizer, accumulate=0)

@@ -1,4 +1,4 @@
-"""Under an anchor a lambda is typed."""
+"""In the chain a lambda is typed."""
 
 from typing import reveal_type
 

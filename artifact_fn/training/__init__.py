@@ -1,6 +1,6 @@
 """Training: the arithmetic of training, pure."""
 
-from artifact_fn.training import metrics
+from artifact_fn.training import metrics, reducers, taps
 from artifact_fn.training.compiled import Compiled, compiled
 from artifact_fn.training.contracts import (
     Arguments,
@@ -17,6 +17,7 @@ from artifact_fn.training.contracts import (
 )
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.declared import Declared
+from artifact_fn.training.diagnostics import diagnostics
 from artifact_fn.training.functional import functional
 from artifact_fn.training.loop import Advance, Stream, epochs, fit
 from artifact_fn.training.objectives import (
@@ -28,7 +29,7 @@ from artifact_fn.training.objectives import (
 )
 from artifact_fn.training.pairing import On, Pairing, on, typed
 from artifact_fn.training.precision import autocast
-from artifact_fn.training.routines import Routine, evaluate, evaluation
+from artifact_fn.training.routines import Routine, evaluate, evaluation, with_plots
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import eval_step, sequence, train_step
 from artifact_fn.training.workflow import Workflow
@@ -58,6 +59,7 @@ __all__ = [
     "autocast",
     "compiled",
     "cuts",
+    "diagnostics",
     "epochs",
     "eval_step",
     "evaluate",
@@ -69,9 +71,12 @@ __all__ = [
     "minimise",
     "objective",
     "on",
+    "reducers",
     "sequence",
     "supervised",
+    "taps",
     "train_step",
     "typed",
     "weighted",
+    "with_plots",
 ]

@@ -17,7 +17,8 @@ from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Batch, Source, Step
 from artifact_fn.training.cuts import cuts, grid
 from artifact_fn.training.preflight import check_finite, first_batch, tried
-from artifact_fn.training.routines import Prepared, Routine, prefixed
+from artifact_fn.training.riding import riding
+from artifact_fn.training.routines import Prepared, Routine, drawn, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
 
@@ -105,12 +106,13 @@ def epochs(
     grid(source, chunk)
     _, metrics = tried(eager(step), state, first)
     check_finite(metrics)
+    rides = riding(step, routines, state, first)
     prepared = [
-        (routine.due, routine.prepare(lambda other: like(step, other), state))
-        for routine in routines
+        (routine, routine.prepare(lambda other: like(step, other), state)) for routine in routines
     ]
     makes = [frozenset(f"{TRAIN}/{name}" for name in answers(metrics)[0])]
     makes += [part.makes for _, part in prepared]
+    makes += [frozenset(f"{TRAIN}/{name}" for name in more) for more in rides.makes]
     twice = {
         a for i, names in enumerate(makes) for a in names if a in frozenset().union(*makes[:i])
     }
@@ -126,14 +128,16 @@ def epochs(
         current = state
         for index in itertools.count(completed + 1):
             parts = []
-            for cut in cuts(step, current, source, epoch=index, chunk=chunk):
+            for cut in cuts(rides.step(index), current, source, epoch=index, chunk=chunk):
                 current = cut.state
                 parts.append(cut.metrics)
                 yield Advance(index, cut.cursor, source.steps)
-            scores, artifacts = prefixed(TRAIN, *answers(merge(parts)))
-            for part in _due(prepared, index):
-                more_scores, more_artifacts = part.run(current)
-                scores, artifacts = {**scores, **more_scores}, {**artifacts, **more_artifacts}
+            trained = prefixed(TRAIN, *answers(merge(parts)))
+            scores, artifacts = trained
+            for routine, part in _due(prepared, index):
+                found = part.run(current) if routine.rides is None else trained
+                scores = {**scores, **found[0]}
+                artifacts = {**artifacts, **found[1], **drawn(routine, found)}
             seconds = math.nan if clock is None else clock() - began
             yield Epoch(index, current, scores, artifacts, seconds)
 
@@ -141,8 +145,10 @@ def epochs(
     return Stream(events, timed.union(*makes))
 
 
-def _due(prepared: Sequence[tuple[Callable[[int], bool], Prepared]], index: int) -> list[Prepared]:
-    return [part for due, part in prepared if due(index)]
+def _due(
+    prepared: Sequence[tuple[Routine, Prepared]], index: int
+) -> list[tuple[Routine, Prepared]]:
+    return [(routine, part) for routine, part in prepared if routine.due(index)]
 
 
 def fit(

@@ -6,6 +6,7 @@ from typing import Any, Generic, Protocol
 import attrs
 from typing_extensions import TypeVar
 
+from artifact_fn.errors import DataError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
 from artifact_fn.training.contracts import Batch, Objective, Source, Step
@@ -17,6 +18,9 @@ from artifact_fn.training.step import eval_step
 
 Results = tuple[Mapping[str, float], Mapping[str, Any]]
 """Scores and artifacts by `split/name`."""
+
+Plot = Callable[[Mapping[str, Any]], Any]
+"""Results by name (floats and arrays) to a figure, or to figures by name."""
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Batch)
@@ -53,11 +57,19 @@ class Routine(Generic[S_contra]):
         due: Epoch index to whether it is due.
         prepare: Called once before training, with the first state: finds out, on a first batch,
             what the routine makes and whether it works at all.
+        rides: Of one that rides on the training batches: (step, state, batch) to the step that
+            is taken in the epochs when it is due.
+        split: Prefix of what it makes.
+        plots: Drawn of what it makes: from its results without the prefix, by the name of the
+            plot.
     """
 
     name: str
     due: Cadence
     prepare: Callable[[Wrap, S_contra], Prepared[S_contra]]
+    rides: Callable[[Step[TrainState], TrainState, Batch], Step[TrainState]] | None = None
+    split: str = "train"
+    plots: Mapping[str, Plot] = attrs.field(factory=dict)
 
 
 def evaluation(
@@ -87,7 +99,7 @@ def evaluation(
 
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
-    return Routine(f"evaluation({split!r})", due, prepare)
+    return Routine(f"evaluation({split!r})", due, prepare, split=split)
 
 
 def evaluate(
@@ -106,6 +118,48 @@ def evaluate(
     first_batch(source)
     scores, _ = _swept(eval_step(objective), state, source)
     return dict(scores)
+
+
+def drawn(routine: Routine, results: Results) -> dict[str, Any]:
+    """The plots of a routine, by `split/name`; of several figures `split/name/figure`."""
+    own = f"{routine.split}/"
+    whole = {**results[0], **results[1]}
+    given = {name.removeprefix(own): value for name, value in whole.items()}
+    found: dict[str, Any] = {}
+    for name, plot in routine.plots.items():
+        figure = plot(given)
+        if isinstance(figure, Mapping):
+            found.update({f"{own}{name}/{part}": value for part, value in figure.items()})
+        else:
+            found[f"{own}{name}"] = figure
+    return found
+
+
+def with_plots(routine: Routine, **plots: Plot) -> Routine:
+    """The same routine, which also draws what it makes.
+
+    Args:
+        routine: Any.
+        plots: From its results by name, without the split, to a figure or to figures by name.
+
+    Raises:
+        DataError: a plot is no function, or its name is taken.
+
+    Example:
+        >>> from artifact_fn.training.diagnostics import diagnostics
+        >>> from artifact_fn.training.taps import gradient_norms
+        >>> watched = diagnostics(gradient_norms())
+        >>> list(with_plots(watched, largest=lambda results: max(results.values())).plots)
+        ['largest']
+    """
+    for name, plot in plots.items():
+        if not callable(plot) or name in routine.plots:
+            raise DataError(
+                "a plot is a function of results, and has a name of its own",
+                got=f"{name}={plot!r}",
+                do="pass e.g. with_plots(routine, confusion=plots.confusion('confusion'))",
+            )
+    return attrs.evolve(routine, plots={**routine.plots, **plots})
 
 
 def prefixed(split: str, scores: Mapping[str, float], artifacts: Mapping[str, Any]) -> Results:

@@ -4,7 +4,8 @@
 # inside a compiled step.
 from __future__ import annotations
 
-from typing import Any, Generic
+from collections.abc import Mapping
+from typing import Any, Generic, NamedTuple
 
 import attrs
 import torch
@@ -28,6 +29,22 @@ B_contra = TypeVar("B_contra", contravariant=True, default=Any)
 # fold_in(key, step), every other purpose from a key of its own.
 EVALUATION = 0x65766C
 ORDER = 0x6F7264
+
+
+class Taken(NamedTuple):
+    """All that one step of training has made.
+
+    Attributes:
+        state: The next one.
+        metrics: Of the batch.
+        grads: Of the trained parameters, before any clipping.
+        rooms: The gradients of what was handed to the objective besides parameters.
+    """
+
+    state: TrainState
+    metrics: Metrics
+    grads: Params
+    rooms: Params
 
 
 @attrs.frozen(eq=False)
@@ -100,37 +117,78 @@ def train_step(
             got=f"accumulate={accumulate}",
             do="give 1 or more",
         )
-    prefix = "" if name is None else f"{name}/"
 
     def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
-        key = random.fold_in(state.key, state.step)
-        trained = selected_params(state.params, only)
-        grads, metrics, buffers = _gradients(objective, state, trained, batch, key, accumulate)
-        opt_state = state.opt_state if name is None else state.opt_state[name]
-        updated, opt_state = optimizer.update(grads, opt_state, trained)
-        told = {**optimizer.report(opt_state), "grad_norm": global_norm(grads)}
-        after = TrainState(
-            state.step + 1,
-            {**state.params, **updated},
-            buffers,
-            opt_state if name is None else {**state.opt_state, name: opt_state},
-            state.key,
-        )
-        whole = {**metrics, **{part: _of_one_step(value) for part, value in told.items()}}
-        return after, {f"{prefix}{part}": value for part, value in whole.items()}
+        found = taken(made, state, batch)
+        return found.state, found.metrics
 
-    return TrainStep(step, objective, optimizer, name, only, accumulate)
+    made = TrainStep(step, objective, optimizer, name, only, accumulate)
+    return made
 
 
-def sequence(*steps: Step[TrainState, B]) -> Step[TrainState, B]:
-    """Several steps on each batch, one after the other, as one step.
+def taken(
+    step: TrainStep,
+    state: TrainState,
+    batch: Batch,
+    *,
+    objective: Objective | None = None,
+    rooms: Params | None = None,
+) -> Taken:
+    """A step of training, and all that was made on the way.
 
-    Each counts as a step of the state. Where two make the same metric, give them names.
+    Args:
+        step: What is done.
+        state: Before it.
+        batch: A pytree of tensors [B, ...].
+        objective: In the place of the step's own.
+        rooms: Tensors by name that the objective is given among the parameters, and whose
+            gradients are asked for; where a batch is taken in parts, theirs are added.
+    """
+    key = random.fold_in(state.key, state.step)
+    trained = selected_params(state.params, step.only)
+    minimised = step.objective if objective is None else objective
+    grads, beside, metrics, buffers = _gradients(
+        minimised, state, trained, rooms or {}, batch, key, step.accumulate
+    )
+    named = step.name
+    opt_state = state.opt_state if named is None else state.opt_state[named]
+    updated, opt_state = step.optimizer.update(grads, opt_state, trained)
+    told = {**step.optimizer.report(opt_state), "grad_norm": global_norm(grads)}
+    after = TrainState(
+        state.step + 1,
+        {**state.params, **updated},
+        buffers,
+        opt_state if named is None else {**state.opt_state, named: opt_state},
+        state.key,
+    )
+    whole = {**metrics, **{part: of_one_step(value) for part, value in told.items()}}
+    return Taken(after, prefixed_metrics(step, whole), grads, beside)
+
+
+def prefixed_metrics(step: TrainStep, metrics: Mapping[str, Any]) -> Metrics:
+    """Metrics under the name of the step's optimizer, where it has one."""
+    prefix = "" if step.name is None else f"{step.name}/"
+    return {f"{prefix}{part}": value for part, value in metrics.items()}
+
+
+@attrs.frozen(eq=False)
+class Sequence(Generic[B_contra]):
+    """Several steps on each batch, one after the other; itself a step.
+
+    Attributes:
+        steps: In order.
     """
 
-    def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
+    steps: tuple[Step[TrainState, B_contra], ...]
+
+    def __call__(self, state: TrainState, batch: B_contra, /) -> tuple[TrainState, Metrics]:
+        """The state after all of them, and the metrics of each.
+
+        Raises:
+            MetricError: two make the same metric.
+        """
         metrics: Metrics = {}
-        for part in steps:
+        for part in self.steps:
             state, found = part(state, batch)
             twice = metrics.keys() & found.keys()
             if twice:
@@ -142,20 +200,28 @@ def sequence(*steps: Step[TrainState, B]) -> Step[TrainState, B]:
             metrics = {**metrics, **found}
         return state, metrics
 
-    return step
+
+def sequence(*steps: Step[TrainState, B]) -> Sequence[B]:
+    """Several steps on each batch, one after the other, as one step.
+
+    Each counts as a step of the state. Where two make the same metric, give them names.
+    """
+    return Sequence(steps)
 
 
 def _gradients(
     objective: Objective,
     state: TrainState,
     trained: Params,
+    rooms: Params,
     batch: Batch,
     key: Tensor,
     accumulate: int,
-) -> tuple[Params, Metrics, Buffers]:
+) -> tuple[Params, Params, Metrics, Buffers]:
     buffers, every = state.buffers, rows(batch)
     size = -(-every // accumulate)
     weighted: list[Params] = []
+    beside: list[Params] = []
     found: list[Metrics] = []
     for i, start in enumerate(range(0, every, size)):
         part, part_key = batch, key
@@ -164,19 +230,29 @@ def _gradients(
             part_key = random.fold_in(key, i)
 
         def loss_of(
-            params: Params, part: Batch = part, key: Tensor = part_key, buffers: Buffers = buffers
+            given: tuple[Params, Params],
+            part: Batch = part,
+            key: Tensor = part_key,
+            buffers: Buffers = buffers,
         ) -> tuple[Tensor, tuple[Metrics, Buffers]]:
-            loss, aux = objective({**state.params, **params}, buffers, part, key, True)
+            whole = {**state.params, **given[0], **given[1]}
+            loss, aux = objective(whole, buffers, part, key, True)
             return loss, (aux.metrics, aux.buffers)
 
-        grads, (_, (metrics, buffers)) = grad_and_value(loss_of, has_aux=True)(trained)
+        asked = grad_and_value(loss_of, has_aux=True)
+        (grads, more), (_, (metrics, buffers)) = asked((trained, rooms))
         share = rows(part) / every
         weighted.append(grads if share == 1 else {p: share * g for p, g in grads.items()})
+        beside.append(more)
         found.append(metrics)
-    total = weighted[0]
-    for grads in weighted[1:]:
-        total = {path: total[path] + grad for path, grad in grads.items()}
-    return total, merge(found), buffers
+    return _total(weighted), _total(beside), merge(found), buffers
+
+
+def _total(parts: list[Params]) -> Params:
+    total = parts[0]
+    for part in parts[1:]:
+        total = {path: total[path] + leaf for path, leaf in part.items()}
+    return total
 
 
 def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
@@ -194,7 +270,7 @@ def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
     return step
 
 
-def _of_one_step(value: Tensor) -> Mean:
+def of_one_step(value: Tensor) -> Mean:
     """A mean over steps: a value with the weight 1."""
     # Cloned: a rate is a leaf of the state, and an answer shares no memory with its arguments.
     value = value.detach().to(torch.float64).clone()

@@ -19,6 +19,7 @@ from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.declared import Declared
 from artifact_fn.training.diagnostics import diagnostics
 from artifact_fn.training.functional import functional
+from artifact_fn.training.judged import Outcome, collected, validation
 from artifact_fn.training.loop import Advance, Stream, epochs, fit
 from artifact_fn.training.objectives import (
     from_output,
@@ -30,8 +31,9 @@ from artifact_fn.training.objectives import (
 from artifact_fn.training.pairing import On, Pairing, on, typed
 from artifact_fn.training.precision import autocast
 from artifact_fn.training.routines import Routine, evaluate, evaluation, with_plots
+from artifact_fn.training.sequence import sequence
 from artifact_fn.training.state import TrainState
-from artifact_fn.training.step import eval_step, sequence, train_step
+from artifact_fn.training.step import eval_step, train_step
 from artifact_fn.training.workflow import Workflow
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "ModelOutput",
     "Objective",
     "On",
+    "Outcome",
     "Pairing",
     "Routine",
     "Source",
@@ -57,6 +60,7 @@ __all__ = [
     "TrainState",
     "Workflow",
     "autocast",
+    "collected",
     "compiled",
     "cuts",
     "diagnostics",
@@ -77,6 +81,7 @@ __all__ = [
     "taps",
     "train_step",
     "typed",
+    "validation",
     "weighted",
     "with_plots",
 ]

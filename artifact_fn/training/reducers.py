@@ -24,11 +24,14 @@ class Reducer:
 
     Attributes:
         name: Of the result, e.g. `std`.
-        reduce: (tensor of any shape, key int32 [2]) to a statistic; pure and traceable.
+        reduce: (tensor of any shape, key int32 [2]) to a statistic, each field of which is a
+            tensor; pure and traceable.
+        draws: Whether it reads the key, which is then another one for each module and step.
     """
 
     name: str
     reduce: Callable[[Tensor, Tensor], Statistic]
+    draws: bool = False
 
 
 @tree.node
@@ -181,7 +184,7 @@ def sample(size: int = 256) -> Reducer:
         lacking = torch.full((rounds * size - values.numel(),), _NOTHING, device=x.device)
         return Sample(torch.cat([packed, lacking]).reshape(rounds, size).amin(0))
 
-    return Reducer("sample", reduce)
+    return Reducer("sample", reduce, draws=True)
 
 
 def silent(dim: int = 1, *, threshold: float = 0.0) -> Reducer:

@@ -1,20 +1,24 @@
 """Routines: what is computed at the end of an epoch, when it is due."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol
 
 import attrs
 from typing_extensions import TypeVar
 
-from artifact_fn.errors import DataError
+from artifact_fn.errors import DataError, MetricError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
 from artifact_fn.training.contracts import Batch, Objective, Source, Step
 from artifact_fn.training.cuts import cuts
+from artifact_fn.training.metrics import Metric
 from artifact_fn.training.preflight import first_batch, tried
+from artifact_fn.training.sites import unseen, watch
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
 from artifact_fn.training.step import eval_step
+from artifact_fn.training.tapped import seeing
+from artifact_fn.training.taps import ModuleTap
 
 Results = tuple[Mapping[str, float], Mapping[str, Any]]
 """Scores and artifacts by `split/name`."""
@@ -24,6 +28,7 @@ Plot = Callable[[Mapping[str, Any]], Any]
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Batch)
+O = TypeVar("O")  # noqa: E741
 S_contra = TypeVar("S_contra", contravariant=True, default=TrainState)
 
 
@@ -73,25 +78,38 @@ class Routine(Generic[S_contra]):
 
 
 def evaluation(
-    split: str, objective: Objective[B, Any], source: Source[B], *, every: int | Cadence = 1
+    split: str,
+    objective: Objective[B, O],
+    source: Source[B],
+    *,
+    every: int | Cadence = 1,
+    metrics: Sequence[Metric[B, O]] = (),
+    taps: Sequence[ModuleTap] = (),
 ) -> Routine:
     """The objective's loss and metrics over all of a source, in evaluation mode.
+
+    Nothing is read in an epoch when it is not due.
 
     Args:
         split: Prefix of the scores, e.g. `"val"` for `val/loss`.
         objective: Usually the one that is minimised.
         source: Its rows, read in their own order.
         every: At which epochs: every so many, or any cadence.
+        metrics: Of this split, besides the objective's own.
+        taps: Of modules, whose outputs are watched over the source; see `taps.activations`.
 
     Raises:
         FoldError: `every` is below 1.
+        MetricError: something else than a metric or a tap of outputs; in an evaluation there are
+            no gradients.
     """
     due = at_every(every) if isinstance(every, int) else every
+    _check_watched(metrics, taps)
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
-        step = eval_step(objective)
-        _, metrics = tried(step, state, first_batch(source))
-        names, _ = answers(metrics)
+        first = first_batch(source)
+        step = eval_step(_watched(objective, metrics, taps, state, first))
+        names, _ = answers(tried(step, state, first)[1])
         wrapped = wrap(step)
 
         def run(state: TrainState) -> Results:
@@ -100,6 +118,35 @@ def evaluation(
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
     return Routine(f"evaluation({split!r})", due, prepare, split=split)
+
+
+def _check_watched(metrics: Sequence[Any], taps: Sequence[Any]) -> None:
+    right = all(isinstance(metric, Metric) for metric in metrics) and all(
+        isinstance(tap, ModuleTap) and not tap.gradient for tap in taps
+    )
+    if not right:
+        raise MetricError(
+            "an evaluation has metrics, and taps of what modules answer",
+            got=", ".join(type(part).__name__ for part in (*metrics, *taps)),
+            do="leave taps of gradients to diagnostics(...), where there are gradients",
+        )
+
+
+def _watched(
+    objective: Objective[B, O],
+    metrics: Sequence[Metric[B, O]],
+    taps: Sequence[ModuleTap],
+    state: TrainState,
+    batch: B,
+) -> Objective[B, O]:
+    if not metrics and not taps:
+        return objective
+    modules = watch(objective, taps, state, batch, training=False)
+    names = {site.name for part in modules for site in part.sites}
+    for tap in taps:
+        if not any(name.startswith(f"{tap.name}/") for name in names):
+            raise unseen(tap)
+    return seeing(objective, modules, metrics)
 
 
 def evaluate(

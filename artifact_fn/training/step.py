@@ -14,7 +14,7 @@ from torch.func import grad_and_value
 from typing_extensions import TypeVar
 
 from artifact_fn import random, tree
-from artifact_fn.errors import MetricError, OptimError
+from artifact_fn.errors import OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Optimizer, check_rule_at_end
 from artifact_fn.training.batches import rows
@@ -169,44 +169,6 @@ def prefixed_metrics(step: TrainStep, metrics: Mapping[str, Any]) -> Metrics:
     """Metrics under the name of the step's optimizer, where it has one."""
     prefix = "" if step.name is None else f"{step.name}/"
     return {f"{prefix}{part}": value for part, value in metrics.items()}
-
-
-@attrs.frozen(eq=False)
-class Sequence(Generic[B_contra]):
-    """Several steps on each batch, one after the other; itself a step.
-
-    Attributes:
-        steps: In order.
-    """
-
-    steps: tuple[Step[TrainState, B_contra], ...]
-
-    def __call__(self, state: TrainState, batch: B_contra, /) -> tuple[TrainState, Metrics]:
-        """The state after all of them, and the metrics of each.
-
-        Raises:
-            MetricError: two make the same metric.
-        """
-        metrics: Metrics = {}
-        for part in self.steps:
-            state, found = part(state, batch)
-            twice = metrics.keys() & found.keys()
-            if twice:
-                raise MetricError(
-                    "two steps of a sequence make the same metric",
-                    got=", ".join(sorted(twice)),
-                    do="name them: train_step(..., name=...)",
-                )
-            metrics = {**metrics, **found}
-        return state, metrics
-
-
-def sequence(*steps: Step[TrainState, B]) -> Sequence[B]:
-    """Several steps on each batch, one after the other, as one step.
-
-    Each counts as a step of the state. Where two make the same metric, give them names.
-    """
-    return Sequence(steps)
 
 
 def _gradients(

@@ -17,12 +17,12 @@ from artifact_fn.training.metrics import Metric
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.step import TrainStep, prefixed_metrics, taken
-from artifact_fn.training.watched import WATCH, Watched, kept, watching
+from artifact_fn.training.watched import WATCH, Watched, kept, room, unpacked, watching
 
 # Like EVALUATION and ORDER: a purpose of its own.
 TAPS = 0x746170
 
-_ROOM = "artifact_fn: room of "
+_ROOM = "artifact_fn: room "
 
 
 class Look(NamedTuple):
@@ -59,16 +59,17 @@ class Tapped:
 
     def __call__(self, state: TrainState, batch: Batch, /) -> tuple[TrainState, Metrics]:
         """The next state, and the metrics of the step and of what is watched."""
-        sites = [site for part in self.modules for site in part.sites if site.gradient]
+        device = state.key.device
         rooms = {
-            _ROOM + site.name: torch.zeros(
-                site.size(), dtype=torch.float64, device=state.key.device
-            )
-            for site in sites
+            f"{_ROOM}{i} {path}": torch.zeros(size, dtype=torch.float64, device=device)
+            for i, part in enumerate(self.modules)
+            for path, size in room(part).items()
         }
         objective = seeing(self.step.objective, self.modules, self.metrics)
         found = taken(self.step, state, batch, objective=objective, rooms=rooms)
-        told: Metrics = {site.name: site.unpacked(found.rooms[_ROOM + site.name]) for site in sites}
+        told: Metrics = {}
+        for i, part in enumerate(self.modules):
+            told = {**told, **unpacked(part, _rooms(found.rooms, i))}
         look = Look(state, found.state, found.grads)
         for measure in self.measures:
             told = {**told, **measure(look)}
@@ -85,20 +86,16 @@ def seeing(
         modules: What is watched.
         metrics: Measured on the outputs, besides the objective's own.
     """
+    draws = any(site.reducer.draws for part in modules for site in part.sites)
 
     def objective_seen(
         params: Params, buffers: Buffers, batch: Batch, key: Tensor, training: bool, /
     ) -> tuple[Tensor, Aux]:
-        drawn = random.fold_in(key, TAPS)
-        rooms = {
-            name.removeprefix(_ROOM): leaf
-            for name, leaf in params.items()
-            if name.startswith(_ROOM)
-        }
+        drawn = random.fold_in(key, TAPS) if draws else key
         own: dict[str, Any] = {
             name: leaf for name, leaf in params.items() if not name.startswith(_ROOM)
         }
-        looks = tuple(watching(part, rooms, drawn) for part in modules)
+        looks = tuple(watching(part, _rooms(params, i), drawn) for i, part in enumerate(modules))
         if looks:
             own[WATCH] = looks
         loss, aux = objective(own, buffers, batch, key, training)
@@ -109,6 +106,12 @@ def seeing(
         return loss, tree.replace(aux, metrics={**aux.metrics, **found})
 
     return objective_seen
+
+
+def _rooms(params: Params, model: int) -> Params:
+    """What is handed to the objective to be derived by, by the paths of one model's modules."""
+    own = f"{_ROOM}{model} "
+    return {name.removeprefix(own): leaf for name, leaf in params.items() if name.startswith(own)}
 
 
 def check_names(metrics: Metrics, more: Metrics) -> None:

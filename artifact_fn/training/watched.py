@@ -7,8 +7,9 @@ that the output does not depend on.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import attrs
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from artifact_fn import random, tree
 from artifact_fn.training.reducers import Reducer
-from artifact_fn.training.statistics import Statistic, joined, joins, neutral
+from artifact_fn.training.statistics import Join, Statistic, joined, joins, neutral
 from artifact_fn.training.template import Mode, Template
 
 WATCH = "artifact_fn: watched"
@@ -34,36 +35,30 @@ class Site:
         path: Of the module.
         reducer: What is kept.
         gradient: Whether of the gradient.
-        example: A statistic that it has answered, for its shapes.
+        kinds: Of each field of the statistic: how it is joined, its shape and dtype.
+        build: The statistic of its fields.
     """
 
     name: str
     path: str
     reducer: Reducer
     gradient: bool
-    example: Statistic
+    kinds: tuple[tuple[Join, tuple[int, ...], torch.dtype], ...]
+    build: Callable[[Iterator[Tensor]], Any]
 
-    def leaves(self) -> list[tuple[str, torch.Size, torch.dtype]]:
-        """How each leaf is joined, its shape and dtype."""
-        ways = joins({"": self.example})
-        parts = zip(ways, tree.leaves(self.example), strict=True)
-        return [(way, leaf.shape, leaf.dtype) for way, leaf in parts]
+    @classmethod
+    def of(
+        cls, name: str, path: str, reducer: Reducer, gradient: bool, example: Statistic
+    ) -> "Site":
+        """A site from a statistic that its reducer has answered."""
+        leaves, spec = tree.flatten(example)
+        kinds = zip(joins({"": example}), leaves, strict=True)
+        shaped = tuple((way, tuple(leaf.shape), leaf.dtype) for way, leaf in kinds)
+        return cls(name, path, reducer, gradient, shaped, tree.builder(spec))
 
     def size(self) -> int:
-        """Numbers in it."""
-        return sum(shape.numel() for _, shape, _ in self.leaves())
-
-    def statistic(self, leaves: Sequence[Tensor]) -> Statistic:
-        """What has been kept, as a statistic."""
-        spec = tree.flatten(self.example)[1]
-        found: Statistic = tree.unflatten([leaf.clone() for leaf in leaves], spec)
-        return found
-
-    def unpacked(self, packed: Tensor) -> Statistic:
-        """What has been kept, from one vector of float64."""
-        parts = torch.split(packed, [shape.numel() for _, shape, _ in self.leaves()])
-        kinds = zip(parts, self.leaves(), strict=True)
-        return self.statistic([part.reshape(shape).to(kind) for part, (_, shape, kind) in kinds])
+        """Numbers in the statistic."""
+        return sum(math.prod(shape) for _, shape, _ in self.kinds)
 
 
 @attrs.frozen(eq=False)
@@ -83,9 +78,10 @@ class Watched:
     sites: tuple[Site, ...]
 
 
-@attrs.frozen(eq=False)
-class Watching:
-    """A watched module, and where one call of it adds what is kept.
+class Watching(NamedTuple):
+    """A watched module, and where the calls of one step add what is kept.
+
+    A tuple, because it is made while a step is traced.
 
     Attributes:
         watched: The module.
@@ -134,46 +130,76 @@ def overheard(template: Template, paths: Sequence[str], seen: Seen) -> Watched:
     )
 
 
-def watching(watched: Watched, packed: Mapping[str, Tensor], key: Tensor) -> Watching:
-    """Room for what one call keeps.
+def room(watched: Watched) -> dict[str, int]:
+    """How many numbers are kept of the gradients at each module, by path."""
+    found: dict[str, int] = {}
+    for site in watched.sites:
+        if site.gradient:
+            found[site.path] = found.get(site.path, 0) + site.size()
+    return found
+
+
+def watching(watched: Watched, rooms: Mapping[str, Tensor], key: Tensor) -> Watching:
+    """Room for what one step keeps.
 
     Args:
         watched: The module.
-        packed: For each site of a gradient, by name, zeros float64 [size] to be derived by.
+        rooms: For each path of `room`, zeros float64 [numbers] to be derived by.
         key: int32 [2], for reducers that draw.
     """
     tensors: dict[str, Tensor] = {}
+    for path, packed in rooms.items():
+        tensors[f"{_at(path)}{_HELD}gradient"] = packed
     for i, site in enumerate(watched.sites):
-        at = f"module.{site.path}.{_HELD}{i}" if site.path else f"module.{_HELD}{i}"
-        tensors[f"{at}_key"] = random.fold_in(key, i)
-        if site.gradient:
-            tensors[f"{at}_0"] = packed[site.name]
-            continue
-        for j, (way, shape, kind) in enumerate(site.leaves()):
-            # Counts are int64 whatever they count; neutral says so.
-            tensors[f"{at}_{j}"] = neutral(cast(Any, way), shape, kind, key.device)
+        at = f"{_at(site.path)}{_HELD}{i}"
+        tensors[f"{at}_key"] = random.fold_in(key, i) if site.reducer.draws else key
+        if not site.gradient:
+            for j, kind in enumerate(site.kinds):
+                tensors[f"{at}_{j}"] = neutral(*kind, key.device)
     return Watching(watched, tensors)
 
 
 def kept(watching: Watching) -> dict[str, Statistic]:
-    """What has been kept of outputs, after the call."""
-    found = {}
+    """What has been kept of outputs, after the step."""
+    found: dict[str, Statistic] = {}
     for i, site in enumerate(watching.watched.sites):
         if not site.gradient:
-            at = f"module.{site.path}.{_HELD}{i}" if site.path else f"module.{_HELD}{i}"
-            leaves = [watching.tensors[f"{at}_{j}"] for j in range(len(site.leaves()))]
-            found[site.name] = site.statistic(leaves)
+            at = f"{_at(site.path)}{_HELD}{i}"
+            leaves = [watching.tensors[f"{at}_{j}"] for j in range(len(site.kinds))]
+            found[site.name] = site.build(leaf.clone() for leaf in leaves)
     return found
+
+
+def unpacked(watched: Watched, rooms: Mapping[str, Tensor]) -> dict[str, Statistic]:
+    """What has been kept of gradients, from the gradients of the rooms."""
+    found: dict[str, Statistic] = {}
+    used = dict.fromkeys(rooms, 0)
+    for site in watched.sites:
+        if site.gradient:
+            leaves = []
+            for _, shape, kind in site.kinds:
+                start, size = used[site.path], math.prod(shape)
+                leaves.append(
+                    rooms[site.path][start : start + size].reshape(shape).to(kind).clone()
+                )
+                used[site.path] = start + size
+            found[site.name] = site.build(iter(leaves))
+    return found
+
+
+def _at(path: str) -> str:
+    return f"module.{path}." if path else "module."
 
 
 def _hooked(mode: Mode, hooks: Mapping[str, Callable[..., Any]], sites: Sequence[Site]) -> Mode:
     """A mode with hooks on some of its modules, and slots for what they keep."""
     call = copy.deepcopy(mode.module)
     for i, site in enumerate(sites):
-        module = call.get_submodule(_inside(site.path))
-        names = ["key", *(["0"] if site.gradient else map(str, range(len(site.leaves()))))]
-        for name in names:
-            module.register_buffer(f"{_HELD}{i}_{name}", torch.empty(0, device="meta"))
+        fields = [] if site.gradient else [f"{i}_{j}" for j in range(len(site.kinds))]
+        for name in [f"{i}_key", *(["gradient"] if site.gradient else fields)]:
+            module = call.get_submodule(_inside(site.path))
+            if f"{_HELD}{name}" not in module._buffers:
+                module.register_buffer(f"{_HELD}{name}", torch.empty(0, device="meta"))
     for path, hook in hooks.items():
         call.get_submodule(_inside(path)).register_forward_hook(hook)
     attributes = {
@@ -190,29 +216,35 @@ def _inside(path: str) -> str:
 
 def _hook(here: Sequence[tuple[int, Site]]) -> Callable[..., Any]:
     """The hook on a module that does all that is asked of it."""
-    probes = {i: _probe(site) for i, site in here if site.gradient}
+    outputs = [(i, site) for i, site in here if not site.gradient]
+    gradients = [(i, site) for i, site in here if site.gradient]
+    probe = _probe([site.reducer.reduce for _, site in gradients])
 
     def hook(module: nn.Module, args: Any, output: Any) -> Any:
         found = _first(output)
         if found is None:
             return None
-        passed = found
-        for i, site in here:
-            key = getattr(module, f"{_HELD}{i}_key")
-            if site.gradient:
-                passed = probes[i](passed, getattr(module, f"{_HELD}{i}_0"), key)
-                continue
-            new = tree.leaves(site.reducer.reduce(found.detach(), key))
-            for j, ((way, _, _), leaf) in enumerate(zip(site.leaves(), new, strict=True)):
-                room = getattr(module, f"{_HELD}{i}_{j}")
-                room.copy_(joined(cast(Any, way), room, leaf))
-        return None if passed is found else _instead(output, passed)
+        for i, site in outputs:
+            new = site.reducer.reduce(found.detach(), getattr(module, f"{_HELD}{i}_key"))
+            for j, (field, (way, _, _)) in enumerate(zip(new.joins, site.kinds, strict=True)):
+                held = getattr(module, f"{_HELD}{i}_{j}")
+                held.copy_(joined(way, held, getattr(new, field)))
+        if not gradients:
+            return None
+        key = getattr(module, f"{_HELD}{gradients[0][0]}_key")
+        return _instead(output, probe(found, getattr(module, f"{_HELD}gradient"), key))
 
     return hook
 
 
-def _probe(site: Site) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Hands a tensor on; the gradient of its second argument is what is kept of the gradient."""
+def _probe(
+    reduce: Sequence[Callable[[Tensor, Tensor], Statistic]],
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Hands a tensor on; the gradient of its second argument is what is kept of the gradient.
+
+    It closes over functions and no records: its backward pass could not be traced.
+    """
+    each = tuple(reduce)
 
     class Probe(torch.autograd.Function):
         @staticmethod
@@ -226,9 +258,13 @@ def _probe(site: Site) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         @staticmethod
         def backward(ctx: Any, *grads: Tensor) -> Any:
             (key,) = ctx.saved_tensors
-            leaves = tree.leaves(site.reducer.reduce(grads[0].detach(), key))
-            packed = torch.cat([leaf.reshape(-1).to(torch.float64) for leaf in leaves])
-            return grads[0], packed, None
+            grad = grads[0].detach()
+            packed = [
+                getattr(found, field).reshape(-1).to(torch.float64)
+                for found in [one(grad, key) for one in each]
+                for field in found.joins
+            ]
+            return grads[0], torch.cat(packed), None
 
     def probe(output: Tensor, room: Tensor, key: Tensor) -> Tensor:
         passed: Tensor = Probe.apply(output, room, key)  # type: ignore[no-untyped-call]

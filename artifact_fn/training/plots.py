@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from artifact_fn.errors import ScoreError
 from artifact_fn.training.distribution import density, quantile, share_of_zeros
@@ -150,6 +151,7 @@ def _density(axes: Axes, counts: Any, axis: str) -> None:
     axes.set_xlabel(axis, fontsize=8)
     axes.set_ylabel("density", fontsize=8)
     axes.tick_params(labelsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(4))  # more of them would overlap
 
 
 def _panels(title: str, names: Sequence[str], *, of: int) -> tuple[Figure, list[Axes]]:
@@ -176,3 +178,8 @@ def _missing(name: str, results: Results) -> ScoreError:
         got=f"{', '.join(results) or 'nothing'}",
         do="give the routine the tap or metric that makes it",
     )
+
+
+def is_figure(artifact: Any) -> bool:
+    """Whether an artifact is a figure (and not an array)."""
+    return isinstance(artifact, Figure)

@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "binary_classification.py"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def ran(*options: str) -> dict[str, Any]:
+def ran(*options: str, example: str = "binary_classification") -> dict[str, Any]:
     found = subprocess.run(
-        [sys.executable, str(EXAMPLE), *options], check=True, capture_output=True, text=True
+        [sys.executable, str(EXAMPLES / f"{example}.py"), *options],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     answer: dict[str, Any] = json.loads(found.stdout.strip().splitlines()[-1])
     return answer
@@ -36,3 +39,24 @@ def test_binary_classification_eager_and_compiled(tmp_path: Path) -> None:
     lines = (tmp_path / "history.csv").read_text().splitlines()
     assert lines[0].startswith("epoch,train/loss,")
     assert len(lines) == compiled["epochs"] + 1
+
+
+def test_diagnostics_draws_what_it_has_seen(tmp_path: Path) -> None:
+    """Eagerly: the compiled way is tried by the laws, and takes long to compile."""
+    told = ran("--eager", "--epochs", "2", "--out", str(tmp_path), example="diagnostics")
+    assert list(told) == ["epochs", "train/loss", "val/accuracy", "figures", "digest"]
+    assert told["val/accuracy"] >= 0.8
+    drawn = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    assert drawn == [
+        "epoch_01/val_confusion_matrix.png",
+        "epoch_02/train_activations.png",
+        "epoch_02/train_dead_units.png",
+        "epoch_02/train_gradient_norms.png",
+        "epoch_02/train_gradients.png",
+        "epoch_02/train_update_ratios.png",
+        "epoch_02/val_confusion_matrix.png",
+    ]
+    assert all(path.stat().st_size > 8_000 for path in tmp_path.rglob("*.png"))
+    # Nothing that is watched changes what is trained.
+    again = ran("--eager", "--epochs", "2", example="diagnostics")
+    assert again["digest"] == told["digest"]

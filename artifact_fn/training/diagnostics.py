@@ -16,8 +16,8 @@ from artifact_fn.training.sequence import Sequence as Several
 from artifact_fn.training.sites import unseen, watch
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import TrainStep
+from artifact_fn.training.tap import ModuleTap, StepTap
 from artifact_fn.training.tapped import Tapped
-from artifact_fn.training.taps import ModuleTap, StepTap
 from artifact_fn.training.watched import Watched, watched
 
 _Build = Callable[[Sequence[Tapped]], Step[TrainState]]

@@ -17,8 +17,8 @@ from artifact_fn.training.sites import unseen, watch
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
 from artifact_fn.training.step import eval_step
+from artifact_fn.training.tap import ModuleTap
 from artifact_fn.training.tapped import seeing
-from artifact_fn.training.taps import ModuleTap
 
 Results = tuple[Mapping[str, float], Mapping[str, Any]]
 """Scores and artifacts by `split/name`."""
@@ -194,7 +194,7 @@ def with_plots(routine: Routine, **plots: Plot) -> Routine:
 
     Example:
         >>> from artifact_fn.training.diagnostics import diagnostics
-        >>> from artifact_fn.training.taps import gradient_norms
+        >>> from artifact_fn.training.tap import gradient_norms
         >>> watched = diagnostics(gradient_norms())
         >>> list(with_plots(watched, largest=lambda results: max(results.values())).plots)
         ['largest']

@@ -11,11 +11,12 @@ import torch
 from artifact_fn import random
 from artifact_fn.errors import MetricError, ModelError
 from artifact_fn.training.contracts import Batch, Objective
+from artifact_fn.training.kept import Site
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Statistic, joins
-from artifact_fn.training.taps import ModuleTap
+from artifact_fn.training.tap import ModuleTap
 from artifact_fn.training.template import Template
-from artifact_fn.training.watched import WATCH, Site, Watched, Watching, overheard, watched
+from artifact_fn.training.watched import WATCH, Watched, Watching, overheard, watched
 
 
 def watch(

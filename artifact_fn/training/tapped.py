@@ -13,11 +13,12 @@ from torch import Tensor
 from artifact_fn import random, tree
 from artifact_fn.errors import MetricError
 from artifact_fn.training.contracts import Aux, Batch, Buffers, Objective, Params
+from artifact_fn.training.kept import kept, room, unpacked
 from artifact_fn.training.metrics import Metric
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.step import TrainStep, prefixed_metrics, taken
-from artifact_fn.training.watched import WATCH, Watched, kept, room, unpacked, watching
+from artifact_fn.training.watched import WATCH, Watched, watching
 
 # Like EVALUATION and ORDER: a purpose of its own.
 TAPS = 0x746170
@@ -63,13 +64,13 @@ class Tapped:
         rooms = {
             f"{_ROOM}{i} {path}": torch.zeros(size, dtype=torch.float64, device=device)
             for i, part in enumerate(self.modules)
-            for path, size in room(part).items()
+            for path, size in room(part.sites).items()
         }
         objective = seeing(self.step.objective, self.modules, self.metrics)
         found = taken(self.step, state, batch, objective=objective, rooms=rooms)
         told: Metrics = {}
         for i, part in enumerate(self.modules):
-            told = {**told, **unpacked(part, _rooms(found.rooms, i))}
+            told = {**told, **unpacked(part.sites, _rooms(found.rooms, i))}
         look = Look(state, found.state, found.grads)
         for measure in self.measures:
             told = {**told, **measure(look)}
@@ -101,7 +102,7 @@ def seeing(
         loss, aux = objective(own, buffers, batch, key, training)
         found = {metric.name: metric.measure(aux.outputs, batch) for metric in metrics}
         for look in looks:
-            found.update(kept(look))
+            found.update(kept(look.watched.sites, look.tensors))
         check_names(aux.metrics, found)
         return loss, tree.replace(aux, metrics={**aux.metrics, **found})
 

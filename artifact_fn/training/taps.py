@@ -5,21 +5,20 @@ looks at gradients and parameters. Each is reduced where it lies, on the device,
 step as statistics that add. `diagnostics` takes them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 import torch
 from torch import Tensor
 
-from artifact_fn.errors import MetricError, ModelError
 from artifact_fn.training import reducers
 from artifact_fn.training.contracts import Model, Params
 from artifact_fn.training.reducers import Reducer
-from artifact_fn.training.state import path_matches, selected_params
+from artifact_fn.training.state import selected_params
 from artifact_fn.training.statistics import Metrics, Statistic
 from artifact_fn.training.step import of_one_step
+from artifact_fn.training.tap import ModuleTap, StepTap, check_reducers, of_modules
 from artifact_fn.training.tapped import Look
-from artifact_fn.training.template import Template
 
 __all__ = [
     "ModuleTap",
@@ -31,39 +30,6 @@ __all__ = [
     "gradients",
     "update_ratios",
 ]
-
-
-@attrs.frozen(eq=False)
-class ModuleTap:
-    """Looks at the outputs of modules, or at the gradients at them.
-
-    Attributes:
-        name: Its results are called `name/path/reducer`, or `name/path` of a reducer without a
-            name.
-        template: Of the model.
-        paths: Of the modules.
-        reduce: What is kept.
-        gradient: Whether of the gradients.
-    """
-
-    name: str
-    template: Template = attrs.field(repr=False)
-    paths: tuple[str, ...]
-    reduce: tuple[Reducer, ...]
-    gradient: bool
-
-
-@attrs.frozen(eq=False)
-class StepTap:
-    """Looks at a step of training as a whole.
-
-    Attributes:
-        name: For messages.
-        measure: A step to statistics by name; pure and traceable.
-    """
-
-    name: str
-    measure: Callable[[Look], Metrics]
 
 
 DISTRIBUTION = (reducers.mean(), reducers.std(), reducers.zeros(), reducers.histogram())
@@ -100,7 +66,7 @@ def activations(
         >>> activations(model).paths, activations(model, "1").paths
         (('0', '1'), ('1',))
     """
-    return _of_modules(model, pattern, reduce, name, gradient=False)
+    return of_modules(model, pattern, reduce, name, gradient=False)
 
 
 def activation_gradients(
@@ -121,7 +87,7 @@ def activation_gradients(
     Raises:
         ModelError, MetricError: as `activations`; or a statistic is not made of sums.
     """
-    return _of_modules(model, pattern, reduce, name, gradient=True)
+    return of_modules(model, pattern, reduce, name, gradient=True)
 
 
 def dead_units(
@@ -145,7 +111,7 @@ def dead_units(
         ModelError, MetricError: as `activations`.
     """
     silent = attrs.evolve(reducers.silent(dim, threshold=threshold), name="")
-    return _of_modules(model, pattern, [silent], name, gradient=False)
+    return of_modules(model, pattern, [silent], name, gradient=False)
 
 
 def gradients(
@@ -164,7 +130,7 @@ def gradients(
     Raises:
         MetricError: there is no reducer, or two of them have one name.
     """
-    _check(reduce)
+    check_reducers(reduce)
 
     def measure(look: Look) -> Metrics:
         found: dict[str, Statistic] = {}
@@ -213,42 +179,6 @@ def update_ratios(pattern: str | None = None, *, name: str = "update_ratio") -> 
     return StepTap(name, measure)
 
 
-def _of_modules(
-    model: Model, pattern: str, reduce: Sequence[Reducer], name: str, *, gradient: bool
-) -> ModuleTap:
-    _check(reduce)
-    if not isinstance(model, Model) or not isinstance(model.template, Template):
-        raise ModelError(
-            "taps look at the modules of a model",
-            got=f"a {type(model).__name__} that no module was given for",
-            do="pass the model that functional(...) has made",
-        )
-    modules = dict(model.template.evaluation.module.get_submodule("module").named_modules())
-    leaves = {path for path, module in modules.items() if not list(module.children())}
-    candidates = leaves if "*" in pattern else set(modules)
-    chosen = [
-        path for path in modules if path in candidates and path_matches(_slashed(path), pattern)
-    ]
-    if not chosen:
-        raise ModelError(
-            f"no module matches {pattern!r}",
-            got=f"modules {', '.join(map(_slashed, modules))}",
-            do="give a pattern of some of them, e.g. '*' or 'body/*'",
-        )
-    return ModuleTap(name, model.template, tuple(chosen), tuple(reduce), gradient)
-
-
-def _check(reduce: Sequence[Reducer]) -> None:
-    names = [part.name if isinstance(part, Reducer) else repr(part) for part in reduce]
-    wrong = not all(isinstance(part, Reducer) for part in reduce)
-    if not names or wrong or len(set(names)) < len(names):
-        raise MetricError(
-            "a tap keeps one or more things by different names",
-            got=f"reducers {', '.join(names) or 'none'}",
-            do="pass reduce=[reducers.mean(), reducers.std()]",
-        )
-
-
 def _by_layer(params: Params) -> Mapping[str, Params]:
     """Parameters by the path of the module that holds them."""
     found: dict[str, Params] = {}
@@ -260,7 +190,3 @@ def _by_layer(params: Params) -> Mapping[str, Params]:
 
 def _norm(parts: Params) -> Tensor:
     return torch.stack([leaf.detach().square().sum() for leaf in parts.values()]).sum().sqrt()
-
-
-def _slashed(path: str) -> str:
-    return path.replace(".", "/")

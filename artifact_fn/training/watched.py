@@ -7,58 +7,19 @@ that the output does not depend on.
 """
 
 import copy
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from artifact_fn import random, tree
-from artifact_fn.training.reducers import Reducer
-from artifact_fn.training.statistics import Join, Statistic, joined, joins, neutral
+from artifact_fn.training.kept import HELD, Site, tensors
+from artifact_fn.training.statistics import Statistic, joined
 from artifact_fn.training.template import Mode, Template
 
 WATCH = "artifact_fn: watched"
 """Where, among the parameters that an objective hands on, a model finds who watches it."""
-
-_HELD = "_artifact_fn_watched_"
-
-
-@attrs.frozen(eq=False)
-class Site:
-    """One reduction of the outputs of one module, or of the gradient at them.
-
-    Attributes:
-        name: Of the result, e.g. `activations/body.0/std`.
-        path: Of the module.
-        reducer: What is kept.
-        gradient: Whether of the gradient.
-        kinds: Of each field of the statistic: how it is joined, its shape and dtype.
-        build: The statistic of its fields.
-    """
-
-    name: str
-    path: str
-    reducer: Reducer
-    gradient: bool
-    kinds: tuple[tuple[Join, tuple[int, ...], torch.dtype], ...]
-    build: Callable[[Iterator[Tensor]], Any]
-
-    @classmethod
-    def of(
-        cls, name: str, path: str, reducer: Reducer, gradient: bool, example: Statistic
-    ) -> "Site":
-        """A site from a statistic that its reducer has answered."""
-        leaves, spec = tree.flatten(example)
-        kinds = zip(joins({"": example}), leaves, strict=True)
-        shaped = tuple((way, tuple(leaf.shape), leaf.dtype) for way, leaf in kinds)
-        return cls(name, path, reducer, gradient, shaped, tree.builder(spec))
-
-    def size(self) -> int:
-        """Numbers in the statistic."""
-        return sum(math.prod(shape) for _, shape, _ in self.kinds)
 
 
 @attrs.frozen(eq=False)
@@ -130,65 +91,9 @@ def overheard(template: Template, paths: Sequence[str], seen: Seen) -> Watched:
     )
 
 
-def room(watched: Watched) -> dict[str, int]:
-    """How many numbers are kept of the gradients at each module, by path."""
-    found: dict[str, int] = {}
-    for site in watched.sites:
-        if site.gradient:
-            found[site.path] = found.get(site.path, 0) + site.size()
-    return found
-
-
 def watching(watched: Watched, rooms: Mapping[str, Tensor], key: Tensor) -> Watching:
-    """Room for what one step keeps.
-
-    Args:
-        watched: The module.
-        rooms: For each path of `room`, zeros float64 [numbers] to be derived by.
-        key: int32 [2], for reducers that draw.
-    """
-    tensors: dict[str, Tensor] = {}
-    for path, packed in rooms.items():
-        tensors[f"{_at(path)}{_HELD}gradient"] = packed
-    for i, site in enumerate(watched.sites):
-        at = f"{_at(site.path)}{_HELD}{i}"
-        tensors[f"{at}_key"] = random.fold_in(key, i) if site.reducer.draws else key
-        if not site.gradient:
-            for j, kind in enumerate(site.kinds):
-                tensors[f"{at}_{j}"] = neutral(*kind, key.device)
-    return Watching(watched, tensors)
-
-
-def kept(watching: Watching) -> dict[str, Statistic]:
-    """What has been kept of outputs, after the step."""
-    found: dict[str, Statistic] = {}
-    for i, site in enumerate(watching.watched.sites):
-        if not site.gradient:
-            at = f"{_at(site.path)}{_HELD}{i}"
-            leaves = [watching.tensors[f"{at}_{j}"] for j in range(len(site.kinds))]
-            found[site.name] = site.build(leaf.clone() for leaf in leaves)
-    return found
-
-
-def unpacked(watched: Watched, rooms: Mapping[str, Tensor]) -> dict[str, Statistic]:
-    """What has been kept of gradients, from the gradients of the rooms."""
-    found: dict[str, Statistic] = {}
-    used = dict.fromkeys(rooms, 0)
-    for site in watched.sites:
-        if site.gradient:
-            leaves = []
-            for _, shape, kind in site.kinds:
-                start, size = used[site.path], math.prod(shape)
-                leaves.append(
-                    rooms[site.path][start : start + size].reshape(shape).to(kind).clone()
-                )
-                used[site.path] = start + size
-            found[site.name] = site.build(iter(leaves))
-    return found
-
-
-def _at(path: str) -> str:
-    return f"module.{path}." if path else "module."
+    """Room for what one step keeps; arguments as of `kept.tensors`."""
+    return Watching(watched, tensors(watched.sites, rooms, key))
 
 
 def _hooked(mode: Mode, hooks: Mapping[str, Callable[..., Any]], sites: Sequence[Site]) -> Mode:
@@ -198,8 +103,8 @@ def _hooked(mode: Mode, hooks: Mapping[str, Callable[..., Any]], sites: Sequence
         fields = [] if site.gradient else [f"{i}_{j}" for j in range(len(site.kinds))]
         for name in [f"{i}_key", *(["gradient"] if site.gradient else fields)]:
             module = call.get_submodule(_inside(site.path))
-            if f"{_HELD}{name}" not in module._buffers:
-                module.register_buffer(f"{_HELD}{name}", torch.empty(0, device="meta"))
+            if f"{HELD}{name}" not in module._buffers:
+                module.register_buffer(f"{HELD}{name}", torch.empty(0, device="meta"))
     for path, hook in hooks.items():
         call.get_submodule(_inside(path)).register_forward_hook(hook)
     attributes = {
@@ -225,14 +130,14 @@ def _hook(here: Sequence[tuple[int, Site]]) -> Callable[..., Any]:
         if found is None:
             return None
         for i, site in outputs:
-            new = site.reducer.reduce(found.detach(), getattr(module, f"{_HELD}{i}_key"))
+            new = site.reducer.reduce(found.detach(), getattr(module, f"{HELD}{i}_key"))
             for j, (field, (way, _, _)) in enumerate(zip(new.joins, site.kinds, strict=True)):
-                held = getattr(module, f"{_HELD}{i}_{j}")
+                held = getattr(module, f"{HELD}{i}_{j}")
                 held.copy_(joined(way, held, getattr(new, field)))
         if not gradients:
             return None
-        key = getattr(module, f"{_HELD}{gradients[0][0]}_key")
-        return _instead(output, probe(found, getattr(module, f"{_HELD}gradient"), key))
+        key = getattr(module, f"{HELD}{gradients[0][0]}_key")
+        return _instead(output, probe(found, getattr(module, f"{HELD}gradient"), key))
 
     return hook
 

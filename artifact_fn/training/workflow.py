@@ -29,7 +29,7 @@ from artifact_fn.training.metrics import Metric, metric
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Statistic
 from artifact_fn.training.step import train_step
-from artifact_fn.training.taps import ModuleTap, StepTap
+from artifact_fn.training.tap import ModuleTap, StepTap
 
 I = TypeVar("I", bound=ModelInput)  # noqa: E741
 O = TypeVar("O", bound=ModelOutput)  # noqa: E741

@@ -77,3 +77,7 @@ class LawError(ArtifactFnError, AssertionError):
 
 class CompileError(ArtifactFnError):
     """A step could not be compiled."""
+
+
+class NonFiniteError(ArtifactFnError):
+    """Too many updates in a row had gradients that are NaN or infinite."""

@@ -157,6 +157,29 @@ def builder(spec: Spec) -> Callable[[Iterator[Any]], Any]:
     return lambda leaves: unflatten([next(leaves) for _ in range(spec.num_leaves)], spec)
 
 
+def map_records(function: Callable[[N], Any], tree: Any, kind: type[N]) -> Any:
+    """Apply `function` to each outermost record of a class, and leave every other leaf alone.
+
+    Example:
+        >>> @node
+        ... class Box:
+        ...     x: Tensor
+        >>> map_records(lambda box: box.x, {"a": Box(torch.tensor(1)), "b": (2,)}, Box)
+        {'a': tensor(1), 'b': (2,)}
+    """
+
+    def taken(part: Any) -> Any:
+        return function(part) if isinstance(part, kind) else part
+
+    return _pytree.tree_map(taken, tree, is_leaf=lambda part: isinstance(part, kind))
+
+
+def records(tree: Any, kind: type[N]) -> list[N]:
+    """The outermost records of a class in a tree."""
+    found = _pytree.tree_leaves(tree, is_leaf=lambda part: isinstance(part, kind))
+    return [part for part in found if isinstance(part, kind)]
+
+
 def paths(tree: Any) -> dict[str, Any]:
     """The leaves of a tree by their path, e.g. `params/0.weight` or `opt_state/0/count`.
 
@@ -235,6 +258,8 @@ def _bytes(leaf: Any) -> tuple[bytes, bytes]:
     """A leaf as (kind, content)."""
     if isinstance(leaf, Tensor) and leaf.layout == torch.strided and not leaf.is_meta:
         flat = leaf.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+        if flat.numel() == 1:  # torch takes one number for contiguous, whatever its stride
+            flat = flat.clone(memory_format=torch.contiguous_format)
         kind = f"{leaf.dtype} {tuple(leaf.shape)}"
         return kind.encode(), flat.view(torch.uint8).numpy().tobytes()
     if leaf is None or isinstance(leaf, (str, int, float, bool, bytes)):

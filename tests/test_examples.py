@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLE = EXAMPLES / "binary_classification.py"
 
 
 def ran(*options: str, example: str = "binary_classification") -> dict[str, Any]:
@@ -60,3 +61,25 @@ def test_diagnostics_draws_what_it_has_seen(tmp_path: Path) -> None:
     # Nothing that is watched changes what is trained.
     again = ran("--eager", "--epochs", "2", example="diagnostics")
     assert again["digest"] == told["digest"]
+
+
+def test_a_killed_run_goes_on_and_is_identical(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, EXAMPLES / "resume.py", "--eager", "--epochs", "2", "--out", tmp_path],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    killed, *_, whole, other, verdict = found.stdout.strip().splitlines()
+    assert killed == "killed in epoch 2 after 24 batches"
+    assert whole.split()[0] == other.split()[0]
+    assert len(whole.split()[0]) == 64
+    assert verdict == "identical"
+
+
+def test_hypergradients_are_those_of_differences() -> None:
+    answer = ran("--steps", "12", example="hypergradients")
+    assert answer["gradients"].keys() == {"lr", "weight_decay", "weight"}
+    for name, (ours, theirs) in answer["gradients"].items():
+        assert abs(ours - theirs) <= 1e-5 * abs(theirs) + 1e-10, name
+    assert answer["caught"] > answer["flipped"] / 2

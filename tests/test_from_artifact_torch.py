@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,10 +16,12 @@ import artifact_fn as af
 from artifact_fn import tree
 from artifact_fn.folds import Epoch, Fold, any_of, every, first
 from artifact_fn.training import (
+    Experiment,
     Outcome,
     Routine,
     collected,
     diagnostics,
+    eager,
     from_output,
     metrics,
     minimise,
@@ -265,6 +268,30 @@ def splits() -> None:
     assert "fold_3/loss" in scores(af.evaluation("fold_3", P.objective, VAL))
 
 
+def experiment() -> None:
+    whole = Experiment(
+        model=P.model,
+        objective=P.objective,
+        optimizer=P.optimizer,
+        data={"train": TRAIN, "val": VAL},
+        routines=(
+            with_plots(
+                af.evaluation("val", P.objective, taps=[taps.dead_units(P.model)]),
+                matrix=plots.confusion(),
+            ),
+            diagnostics(taps.gradient_norms(), every=2),
+        ),
+        until=af.at_most(2),
+        wrap=eager,
+    )
+    run = whole.fit()
+    assert {"val/loss", "val/dead_units/2", "train/gradient_norm/0"} <= set(run.last.scores)
+    assert plots.is_figure(run.last.artifacts["val/matrix"])
+    assert tree.digest(run.last.state) == tree.digest(
+        attrs.evolve(whole, routines=()).fit().last.state
+    )
+
+
 def names() -> None:
     frame = pd.DataFrame({"train/loss": [1.0], "again/loss": [1.0], "val/LOSS_VAL": [1.0]})
     renamed = list(legacy_names(frame, splits={"again": "TRAIN"}).columns)
@@ -306,6 +333,7 @@ ROWS: dict[str, Callable[[], None]] = {
     "`PeriodicCallback(period)`": cadence,
     "`ModelIOPlan`, `ForwardHookPlan`, `BackwardHookPlan`": plan,
     "`DataSplit`": splits,
+    "`Experiment.build(model, data_loaders, ...)`, `.run()`": experiment,
     "keys such as `LOSS_VAL`": names,
 }
 

@@ -4,6 +4,8 @@ from artifact_fn.folds.cadence import Cadence, any_of, every, first
 from artifact_fn.folds.epoch import Epoch, Run, Stop, watch
 from artifact_fn.folds.fold import Fold, named, run, scan
 from artifact_fn.folds.history import history
+from artifact_fn.folds.mode import Mode
+from artifact_fn.folds.plateau import plateau
 from artifact_fn.folds.selection import best, last, top_k
 from artifact_fn.folds.stopping import (
     Stopper,
@@ -19,6 +21,7 @@ __all__ = [
     "Cadence",
     "Epoch",
     "Fold",
+    "Mode",
     "Run",
     "Stop",
     "Stopper",
@@ -32,6 +35,7 @@ __all__ = [
     "last",
     "named",
     "patience",
+    "plateau",
     "reached",
     "run",
     "scan",

@@ -8,12 +8,12 @@ from typing import Any
 from artifact_fn.errors import FoldError
 from artifact_fn.folds.epoch import Epoch
 from artifact_fn.folds.fold import Fold
-from artifact_fn.folds.stopping import Mode, improves
+from artifact_fn.folds.mode import Mode, improves, mode_of
 
 Kept = tuple[Epoch[Any], ...]
 
 
-def top_k(score: str, k: int, *, mode: Mode = "min") -> Fold[Epoch[Any], Kept, Kept]:
+def top_k(score: str, k: int, *, mode: Mode | None = None) -> Fold[Epoch[Any], Kept, Kept]:
     """The k epochs with the best values of a score, best first.
 
     Of equal values the earlier epoch is better; NaN is never kept.
@@ -21,10 +21,10 @@ def top_k(score: str, k: int, *, mode: Mode = "min") -> Fold[Epoch[Any], Kept, K
     Args:
         score: Its name, e.g. `"val/loss"`.
         k: How many, at least 1.
-        mode: Whether lower ("min") or higher ("max") is better.
+        mode: Whether lower ("min") or higher ("max") is better; may be left out of a loss.
 
     Raises:
-        FoldError: an argument is out of range.
+        FoldError: an argument is out of range, or `mode` left out where no loss is read.
 
     Example:
         >>> from artifact_fn.folds.fold import run
@@ -34,7 +34,7 @@ def top_k(score: str, k: int, *, mode: Mode = "min") -> Fold[Epoch[Any], Kept, K
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise FoldError("at least 1 epoch is kept", got=f"k={k!r}", do="give 1 or more")
-    better = improves(mode)
+    better = improves(mode_of(score, mode))
 
     def step(kept: Kept, epoch: Epoch[Any]) -> Kept:
         value = epoch.scores.get(score)
@@ -49,8 +49,15 @@ def top_k(score: str, k: int, *, mode: Mode = "min") -> Fold[Epoch[Any], Kept, K
     return Fold(init, step, lambda kept: kept, frozenset({score}))
 
 
-def best(score: str, *, mode: Mode = "min") -> Fold[Epoch[Any], Kept, Epoch[Any] | None]:
+def best(score: str, *, mode: Mode | None = None) -> Fold[Epoch[Any], Kept, Epoch[Any] | None]:
     """The epoch with the best value of a score; None before there is one.
+
+    Args:
+        score: Its name, e.g. `"val/loss"`.
+        mode: Whether lower ("min") or higher ("max") is better; may be left out of a loss.
+
+    Raises:
+        FoldError: `mode` is left out where no loss is read.
 
     Example:
         >>> from artifact_fn.folds.fold import run

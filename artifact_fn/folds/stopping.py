@@ -6,15 +6,15 @@ be tested on a list of numbers.
 
 import math
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
 from artifact_fn.errors import FoldError
 from artifact_fn.folds.epoch import SECONDS, Epoch, Stop, watch
 from artifact_fn.folds.fold import C, Fold, X, X_contra
+from artifact_fn.folds.mode import Mode, improves, mode_of
 
-Mode = Literal["min", "max"]
 Y = TypeVar("Y")
 
 
@@ -108,27 +108,6 @@ def stopper(
     return Stopper(fold if score is None else watch(score, fold))
 
 
-def improves(mode: Mode, by: float = 0.0) -> Callable[[float, float], bool]:
-    """A comparison: whether a new score beats the best by more than `by`. NaN never does.
-
-    Raises:
-        FoldError: `mode` is not "min" or "max", or `by` is negative or NaN.
-
-    Example:
-        >>> improves("max")(0.9, 0.8), improves("min", by=0.1)(0.75, 0.8)
-        (True, False)
-    """
-    if not by >= 0:
-        raise FoldError(
-            "an improvement is at least 0", got=f"min_delta={by}", do="give 0 or a positive number"
-        )
-    if mode == "min":
-        return lambda new, best: new < best - by
-    if mode == "max":
-        return lambda new, best: new > best + by
-    raise FoldError('a score is best at its "min" or "max"', got=f"mode={mode!r}", do="give one")
-
-
 def _at_least_one(name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise FoldError(
@@ -151,7 +130,7 @@ def at_most(epochs: int) -> Stopper[Epoch[Any]]:
 
 
 def patience(
-    score: str, evaluations: int, *, mode: Mode = "min", min_delta: float = 0.0
+    score: str, evaluations: int, *, mode: Mode | None = None, min_delta: float = 0.0
 ) -> Stopper[Epoch[Any]]:
     """Stops when a score has not improved for so many evaluations in a row.
 
@@ -161,11 +140,11 @@ def patience(
     Args:
         score: Its name, e.g. `"val/loss"`.
         evaluations: How many in a row, at least 1.
-        mode: Whether lower ("min") or higher ("max") is better.
+        mode: Whether lower ("min") or higher ("max") is better; may be left out of a loss.
         min_delta: By how much the best must be beaten to count.
 
     Raises:
-        FoldError: an argument is out of range.
+        FoldError: an argument is out of range, or `mode` left out where no loss is read.
 
     Example:
         >>> from artifact_fn.folds.fold import run
@@ -174,7 +153,7 @@ def patience(
         Stop(reason='val/loss has not improved on 0.5 for 2 evaluations')
     """
     _at_least_one("patience", evaluations)
-    better = improves(mode, min_delta)
+    better = improves(mode_of(score, mode), min_delta)
 
     def step(carry: tuple[float | None, int], value: float) -> tuple[float | None, int]:
         best, since = carry
@@ -213,9 +192,18 @@ def _once(score: str, holds: Callable[[float], bool], what: str) -> Stopper[Epoc
     )
 
 
-def reached(score: str, value: float, *, mode: Mode) -> Stopper[Epoch[Any]]:
-    """Stops when a score has got to `value` or past it in the direction of `mode`."""
-    improves(mode)
+def reached(score: str, value: float, *, mode: Mode | None = None) -> Stopper[Epoch[Any]]:
+    """Stops when a score has got to `value` or past it in the direction of `mode`.
+
+    Args:
+        score: Its name, e.g. `"val/auc"`.
+        value: The goal.
+        mode: Whether lower ("min") or higher ("max") is better; may be left out of a loss.
+
+    Raises:
+        FoldError: `value` is NaN, or `mode` left out where no loss is read.
+    """
+    mode = mode_of(score, mode)
     if math.isnan(value):
         raise FoldError("a goal is a number", got="NaN", do="give the value to be reached")
     return _once(

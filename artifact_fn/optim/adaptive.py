@@ -183,4 +183,5 @@ def rmsprop(
         prepare=prepare,
         maximize=maximize,
         l2=weight_decay,
+        options={"centered": centered},
     )

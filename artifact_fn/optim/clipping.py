@@ -46,6 +46,30 @@ def clip_by_global_norm(max_norm: float) -> Transform:
     return Transform(_stateless, update, elementwise=True)
 
 
+def clip_by_norm(max_norm: float) -> Transform:
+    """Scale the gradient of each parameter by itself so that its norm is at most `max_norm`.
+
+    Raises:
+        OptimError: `max_norm` is not positive.
+
+    Example:
+        >>> clip = clip_by_norm(1.0)
+        >>> grads = {"w": torch.tensor([3.0, 4.0]), "b": torch.tensor([0.5])}
+        >>> clip.update(grads, clip.init({}), {})[0]
+        {'w': tensor([0.6000, 0.8000]), 'b': tensor([0.5000])}
+    """
+    _positive("a norm to clip to", max_norm)
+
+    def clipped(grad: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(grad)
+        return grad * torch.clamp(max_norm / (norm + 1e-6), max=1.0).to(grad.dtype)
+
+    def update(grads: Grads, state: tuple[()], params: Params) -> tuple[Grads, tuple[()]]:
+        return {name: clipped(grad) for name, grad in grads.items()}, state
+
+    return Transform(_stateless, update)
+
+
 def clip_by_value(limit: float) -> Transform:
     """Clamp every element of every gradient to [-limit, limit].
 

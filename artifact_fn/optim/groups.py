@@ -14,7 +14,8 @@ def by_path(rules: Mapping[str, Rule]) -> Rule:
     """The first rule whose pattern fits a parameter's path is the one that moves it.
 
     Patterns are those of a shell (`*`, `?`, `[abc]`) and fit the whole path; `/` and `.` are the
-    same in them, so `head/*` fits `head.weight`. The state is one state for each pattern.
+    same in them, so `head/*` fits `head.weight`. The state is one state for each pattern, and so
+    is what is reported: `lr[head/*]`, and no `lr`, for none of the rates is the one.
 
     Args:
         rules: Pattern to rule, in the order in which they are tried.
@@ -71,7 +72,8 @@ def masked(rule: Rule, mask: Callable[[str, Tensor], bool], *, otherwise: Rule) 
     Args:
         rule: For the parameters the mask answers True for.
         mask: (path, parameter) to bool; must not read the parameter's values.
-        otherwise: For the rest: another rule, or `freeze()`.
+        otherwise: For the rest: another rule, or `freeze()`; what both report is told of it as
+            `lr[otherwise]`.
 
     Example:
         >>> import torch
@@ -100,7 +102,9 @@ def masked(rule: Rule, mask: Callable[[str, Tensor], bool], *, otherwise: Rule) 
         return {name: moved[name] for name in params}, (first, second)
 
     def report(state: tuple[Any, Any]) -> Report:
-        return {**otherwise.report(state[1]), **rule.report(state[0])}
+        ours, rest = rule.report(state[0]), otherwise.report(state[1])
+        apart = {f"{name}[otherwise]" if name in ours else name: rest[name] for name in rest}
+        return {**ours, **apart}
 
     return Rule(init, update, report)
 

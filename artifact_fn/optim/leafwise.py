@@ -2,17 +2,19 @@
 
 What an elementwise rule does to an element depends on that element, its gradient, its moments
 and scalars alone, so parameters may be stored as one flat vector and come out the same. A
-complex parameter is a real one with two numbers in place of each; `torch.optim` does so too in
-part of its arithmetic, and is equalled there to rounding.
+complex parameter is a real one with two numbers in place of each. `torch.optim` splits it later
+in some rules, and adds a multiple to it in two operations where that of real numbers is one; those
+are equalled to rounding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from artifact_fn import tree
-from artifact_fn.optim.scalars import caster, count_of, report_lr, scalars, scheduled
+from artifact_fn.optim.scalars import caster, count_of, hyper_now, report_lr, scalars
 from artifact_fn.optim.schedules import Schedule, schedule_of
 from artifact_fn.optim.transform import Grads, Params, Rule
 
@@ -29,7 +31,8 @@ class RuleState:
 
     Attributes:
         count: int64 [], updates done.
-        hyper: float64 [] each; `lr` is the rate of the last update.
+        hyper: float64 [] each; `lr` is the rate of the last update, and `lr_scale` what a scheduled
+            one is multiplied by.
         moments: By name, then by path, as the parameters.
     """
 
@@ -47,6 +50,7 @@ def leafwise(
     prepare: Prepare = lambda hyper, time: {},
     maximize: bool = False,
     l2: float = 0.0,
+    options: Mapping[str, Any] | None = None,
 ) -> Rule:
     """A rule from what it does to one parameter.
 
@@ -60,6 +64,7 @@ def leafwise(
         maximize: Whether to climb.
         l2: Penalty added to the gradient, times the parameter; kept in the state as
             `weight_decay`.
+        options: What else is built into the rule, by torch's name.
 
     Example:
         >>> rule = leafwise(
@@ -68,7 +73,7 @@ def leafwise(
         >>> rule.update({"w": torch.tensor([1.0])}, rule.init(params), params)[0]
         {'w': tensor([0.5000])}
     """
-    schedule = schedule_of(lr)
+    schedule_of(lr)  # refuses what is no rate
     kept = {"weight_decay": l2} | hyper
 
     def init(params: Params) -> RuleState:
@@ -77,10 +82,10 @@ def leafwise(
             name: {path: _full(param, value) for path, param in params.items()}
             for name, value in moments.items()
         }
-        return RuleState(count, scalars(schedule, count, **kept), first)
+        return RuleState(count, scalars(lr, count, **kept), first)
 
     def update(grads: Grads, state: RuleState, params: Params) -> tuple[Params, RuleState]:
-        set_now = scheduled(state.hyper, lr, schedule, state.count)
+        set_now = hyper_now(state.hyper, lr, state.count)
         time = (state.count + 1).to(torch.float64)
         known = set_now | prepare(set_now, time)
         new_params: Params = {}
@@ -104,7 +109,9 @@ def leafwise(
         after = {name: known[name] for name in state.hyper}
         return new_params, RuleState(state.count + 1, after, new_moments)
 
-    return Rule(init, update, report_lr, elementwise=True)
+    return Rule(
+        init, update, report_lr, elementwise=True, options={**(options or {}), "maximize": maximize}
+    )
 
 
 def _full(param: Tensor, value: float) -> Tensor:

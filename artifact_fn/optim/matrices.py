@@ -1,6 +1,7 @@
 """Muon: a rule for matrices, whose steps are nearly orthogonal."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,10 +11,10 @@ from artifact_fn.optim.leafwise import RuleState
 from artifact_fn.optim.scalars import (
     caster,
     count_of,
+    hyper_now,
     not_negative,
     report_lr,
     scalars,
-    scheduled,
     zeros,
 )
 from artifact_fn.optim.schedules import Schedule, schedule_of
@@ -29,12 +30,13 @@ def muon(
     ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
     eps: float = 1e-7,
     ns_steps: int = 5,
+    adjust_lr_fn: Literal["original", "match_rms_adamw"] | None = None,
 ) -> Rule:
-    """Muon (Jordan et al., 2024), as `torch.optim.Muon` with its default rate adjustment.
+    """Muon (Jordan et al., 2024), as `torch.optim.Muon`.
 
         b = momentum * b + (1 - momentum) * g
         o = orthogonal(g + momentum * (b - g) if nesterov else b), by Newton and Schulz in bfloat16
-        p = p * (1 - lr * weight_decay) - lr * sqrt(max(1, rows / columns)) * o
+        p = p * (1 - lr * weight_decay) - lr * adjustment * o
 
     Only matrices: give it those by `by_path` or `masked`, and the rest to `adamw`.
 
@@ -46,6 +48,9 @@ def muon(
         ns_coefficients: Of the quintic polynomial that is iterated.
         eps: Least norm to divide by.
         ns_steps: How often it is iterated, below 100.
+        adjust_lr_fn: How a rate is adjusted to a matrix: by sqrt(max(1, rows / columns)) as in
+            the original and by default, or by 0.2 * sqrt(max(rows, columns)), with which rates
+            and decays found for adamw can be kept (Liu et al., arXiv 2502.16982).
 
     Raises:
         OptimError: an argument is out of range; at `init`, a parameter is not a matrix.
@@ -56,10 +61,28 @@ def muon(
         >>> rule.update({"w": torch.eye(2)}, rule.init(params), params)[0]["w"].diag().sign()
         tensor([-1., -1.])
     """
-    schedule = schedule_of(lr)
+    schedule_of(lr)  # refuses what is no rate
     not_negative(weight_decay=weight_decay, momentum=momentum)
     if not 0 <= ns_steps < 100:
         raise OptimError("ns_steps is below 100", got=f"ns_steps={ns_steps}", do="give e.g. 5")
+
+    if len(ns_coefficients) != 3:
+        raise OptimError(
+            "a quintic polynomial that is odd has 3 coefficients",
+            got=f"ns_coefficients={ns_coefficients}",
+            do="give e.g. 3.4445, -4.775, 2.0315",
+        )
+    if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
+        raise OptimError(
+            "a rate is adjusted to a matrix in one of two ways",
+            got=f"adjust_lr_fn={adjust_lr_fn!r}",
+            do="give 'original' or 'match_rms_adamw'",
+        )
+
+    def adjustment(rows: int, columns: int) -> float:
+        if adjust_lr_fn == "match_rms_adamw":
+            return 0.2 * math.sqrt(max(rows, columns))
+        return math.sqrt(max(1, rows / columns))
 
     def init(params: Params) -> RuleState:
         for name, param in params.items():
@@ -70,11 +93,11 @@ def muon(
                     do="give it the matrices by by_path or masked, and the rest to adamw",
                 )
         count = count_of(params)
-        hyper = scalars(schedule, count, weight_decay=weight_decay, momentum=momentum)
+        hyper = scalars(lr, count, weight_decay=weight_decay, momentum=momentum)
         return RuleState(count, hyper, {"momentum_buffer": zeros(params)})
 
     def update(grads: Grads, state: RuleState, params: Params) -> tuple[Params, RuleState]:
-        hyper = scheduled(state.hyper, lr, schedule, state.count)
+        hyper = hyper_now(state.hyper, lr, state.count)
         new_params: Params = {}
         buffers: Params = {}
         for name, param in params.items():
@@ -85,14 +108,20 @@ def muon(
             )
             ahead = torch.lerp(grad, buffer, kept) if nesterov else buffer
             step = _orthogonal(ahead, ns_coefficients, ns_steps, eps).to(param.dtype)
-            rows, columns = param.shape
-            ratio = math.sqrt(max(1, rows / columns))
+            ratio = adjustment(*param.shape)
             shrunk = param * cast(1 - hyper["lr"] * hyper["weight_decay"])
             new_params[name] = torch.addcmul(shrunk, step, cast(-(hyper["lr"] * ratio)))
             buffers[name] = buffer
         return new_params, RuleState(state.count + 1, hyper, {"momentum_buffer": buffers})
 
-    return Rule(init, update, report_lr)
+    options = {
+        "nesterov": nesterov,
+        "ns_coefficients": tuple(ns_coefficients),
+        "eps": eps,
+        "ns_steps": ns_steps,
+        "adjust_lr_fn": adjust_lr_fn,
+    }
+    return Rule(init, update, report_lr, options=options)
 
 
 def _orthogonal(

@@ -139,6 +139,7 @@ def nadam(
         prepare=prepare,
         maximize=maximize,
         l2=0.0 if decoupled_weight_decay else weight_decay,
+        options={"decoupled_weight_decay": decoupled_weight_decay},
     )
 
 
@@ -216,6 +217,7 @@ def radam(
         prepare=prepare,
         maximize=maximize,
         l2=0.0 if decoupled_weight_decay else weight_decay,
+        options={"decoupled_weight_decay": decoupled_weight_decay},
     )
 
 

@@ -77,6 +77,7 @@ def sgd(
         prepare=prepare,
         maximize=maximize,
         l2=weight_decay,
+        options={"nesterov": nesterov},
     )
 
 
@@ -190,4 +191,5 @@ def _adam(
         prepare=prepare,
         maximize=maximize,
         l2=0.0 if decoupled else weight_decay,
+        options={"amsgrad": amsgrad, "decoupled_weight_decay": decoupled},
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn.errors import OptimError
-from artifact_fn.optim.schedules import Schedule
+from artifact_fn.optim.schedules import Schedule, schedule_of
 from artifact_fn.optim.transform import Params, Report
 
 
@@ -20,20 +20,23 @@ def count_of(params: Params) -> Tensor:
     return torch.zeros((), dtype=torch.int64, device=device)
 
 
-def scalars(schedule: Schedule, count: Tensor, **values: float) -> dict[str, Tensor]:
-    """Hyperparameters as float64 [] by name; `lr` from its schedule."""
-    fixed = {
+def scalars(lr: float | Schedule, count: Tensor, **values: float) -> dict[str, Tensor]:
+    """Hyperparameters as float64 [] by name; `lr` from its schedule.
+
+    Where a schedule sets the rate anew for each update, `lr_scale` is what a control of the run
+    changes instead.
+    """
+    fixed = values | ({"lr_scale": 1.0} if callable(lr) else {})
+    told = {
         name: torch.full((), value, dtype=torch.float64, device=count.device)
-        for name, value in values.items()
+        for name, value in fixed.items()
     }
-    return {"lr": schedule(count), **fixed}
+    return {"lr": schedule_of(lr)(count), **told}
 
 
-def scheduled(
-    hyper: dict[str, Tensor], lr: float | Schedule, schedule: Schedule, count: Tensor
-) -> dict[str, Tensor]:
+def hyper_now(hyper: dict[str, Tensor], lr: float | Schedule, count: Tensor) -> dict[str, Tensor]:
     """The hyperparameters of this update: a plain rate stays what the state says it is."""
-    return {**hyper, "lr": schedule(count)} if callable(lr) else hyper
+    return {**hyper, "lr": lr(count) * hyper["lr_scale"]} if callable(lr) else hyper
 
 
 def zeros(params: Params) -> Params:

@@ -19,7 +19,7 @@ def constant(value: float) -> Schedule:
         >>> constant(0.1)(torch.tensor(5)).item()
         0.1
     """
-    _rate(value)
+    check_rate(value)
     return lambda step: torch.full((), value, dtype=torch.float64, device=step.device)
 
 
@@ -30,8 +30,8 @@ def step(value: float, *, every: int, gamma: float = 0.1) -> Schedule:
         >>> [step(1.0, every=2, gamma=0.5)(torch.tensor(i)).item() for i in range(5)]
         [1.0, 1.0, 0.5, 0.5, 0.25]
     """
-    _rate(value)
-    _steps("every", every)
+    check_rate(value)
+    check_steps("every", every)
 
     def schedule(step: Tensor) -> Tensor:
         times = torch.div(step, every, rounding_mode="floor").to(torch.float64)
@@ -50,9 +50,9 @@ def cosine(value: float, *, steps: int, final: float = 0.0) -> Schedule:
         >>> [round(cosine(1.0, steps=4)(torch.tensor(i)).item(), 4) for i in (0, 2, 4, 9)]
         [1.0, 0.5, 0.0, 0.0]
     """
-    _rate(value)
-    _rate(final)
-    _steps("steps", steps)
+    check_rate(value)
+    check_rate(final)
+    check_steps("steps", steps)
 
     def schedule(step: Tensor) -> Tensor:
         done = step.to(torch.float64).clamp(max=steps) / steps
@@ -68,9 +68,9 @@ def multistep(value: float, *, milestones: tuple[int, ...], gamma: float = 0.1) 
         >>> [multistep(1.0, milestones=(1, 3), gamma=0.5)(torch.tensor(i)).item() for i in range(4)]
         [1.0, 0.5, 0.5, 0.25]
     """
-    _rate(value)
+    check_rate(value)
     for milestone in milestones:
-        _steps("a milestone", milestone)
+        check_steps("a milestone", milestone)
 
     def schedule(step: Tensor) -> Tensor:
         reached = torch.zeros((), dtype=torch.float64, device=step.device)
@@ -98,8 +98,8 @@ def polynomial(value: float, *, steps: int, power: float = 1.0) -> Schedule:
         >>> [polynomial(1.0, steps=2, power=2)(torch.tensor(i)).item() for i in range(4)]
         [1.0, 0.25, 0.0, 0.0]
     """
-    _rate(value)
-    _steps("steps", steps)
+    check_rate(value)
+    check_steps("steps", steps)
 
     def schedule(step: Tensor) -> Tensor:
         left = 1.0 - step.to(torch.float64).clamp(max=steps) / steps
@@ -115,23 +115,10 @@ def linear(value: float, *, final: float, steps: int) -> Schedule:
         >>> [linear(1.0, final=0.5, steps=2)(torch.tensor(i)).item() for i in range(4)]
         [1.0, 0.75, 0.5, 0.5]
     """
-    _rate(value)
-    _rate(final)
-    _steps("steps", steps)
+    check_rate(value)
+    check_rate(final)
+    check_steps("steps", steps)
     return lambda step: value + (final - value) * step.to(torch.float64).clamp(max=steps) / steps
-
-
-def warm_restarts(value: float, *, steps: int, final: float = 0.0) -> Schedule:
-    """Half a cosine from `value` towards `final`, again every `steps` (SGDR, ICLR 2017).
-
-    As torch's CosineAnnealingWarmRestarts with `T_mult=1`.
-
-    Example:
-        >>> [round(warm_restarts(1.0, steps=2)(torch.tensor(i)).item(), 4) for i in range(4)]
-        [1.0, 0.5, 1.0, 0.5]
-    """
-    once = cosine(value, steps=steps, final=final)
-    return lambda step: once(step % steps)
 
 
 def join(first: Schedule, *, at: int, then: Schedule) -> Schedule:
@@ -144,7 +131,7 @@ def join(first: Schedule, *, at: int, then: Schedule) -> Schedule:
         >>> [rates(torch.tensor(i)).item() for i in range(5)]
         [1.0, 1.0, 0.5, 0.25, 0.0]
     """
-    _steps("at", at)
+    check_steps("at", at)
     return lambda step: torch.where(step < at, first(step), then((step - at).clamp(min=0)))
 
 
@@ -160,7 +147,7 @@ def warmup(after: float | Schedule, *, steps: int, start: float = 0.0) -> Schedu
         >>> [warmup(1.0, steps=4)(torch.tensor(i)).item() for i in range(6)]
         [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     """
-    _steps("steps", steps)
+    check_steps("steps", steps)
     if not 0.0 <= start <= 1.0:
         raise OptimError(
             "a warm-up starts at a fraction of the rate", got=f"start={start}", do="give 0 to 1"
@@ -174,12 +161,62 @@ def warmup(after: float | Schedule, *, steps: int, start: float = 0.0) -> Schedu
     return schedule
 
 
+def scaled(rate: float | Schedule, by: Callable[[Tensor], Tensor | float]) -> Schedule:
+    """A rate times any pure function of the step, as torch's LambdaLR.
+
+    Args:
+        rate: A rate or a schedule.
+        by: The step (float64 []) to a factor, [] or a number. It may compute with the step and
+            choose by `torch.where`, but must not read its value (`if step > 5`, `int(step)`):
+            the compiled step has one program for all steps.
+
+    Raises:
+        OptimError: `by` reads the step's value, or answers something else than one number.
+
+    Example:
+        >>> rates = scaled(1.0, lambda step: 0.5 ** step)
+        >>> [rates(torch.tensor(i)).item() for i in range(3)]
+        [1.0, 0.5, 0.25]
+    """
+    main = schedule_of(rate)
+
+    def schedule(step: Tensor) -> Tensor:
+        factor = by(step.to(torch.float64))
+        if not isinstance(factor, Tensor):
+            factor = torch.full((), factor, dtype=torch.float64, device=step.device)
+        return main(step) * factor.to(torch.float64)
+
+    try:
+        # Under vmap a step has no value to read, as in a compiled program.
+        shape = list(torch.vmap(schedule)(torch.arange(2)).shape)
+    except RuntimeError as cause:
+        if "vmap" not in str(cause):
+            raise
+        raise OptimError(
+            "a schedule is one formula for all steps",
+            got=f"a function that torch cannot map over them ({str(cause).splitlines()[0]})",
+            do="compute with the step, and choose by torch.where instead of if",
+        ) from cause
+    if shape != [2]:
+        raise OptimError(
+            "a schedule answers one number",
+            got=f"a tensor of shape {shape[1:]}",
+            do="answer a tensor of shape [], or a number",
+        )
+    return schedule
+
+
 def schedule_of(rate: float | Schedule) -> Schedule:
     """A schedule from what a rule takes as its learning rate."""
     return rate if callable(rate) else constant(rate)
 
 
-def _rate(value: float) -> None:
+def check_rate(value: float) -> None:
+    """Refuse what is no learning rate.
+
+    Raises:
+        OptimError: it is no finite number of at least 0.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise OptimError(
             "a learning rate is a number from 0",
@@ -188,7 +225,12 @@ def _rate(value: float) -> None:
         )
 
 
-def _steps(name: str, value: int) -> None:
+def check_steps(name: str, value: int) -> None:
+    """Refuse what counts no steps.
+
+    Raises:
+        OptimError: it is no whole number of at least 1.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise OptimError(
             f"{name} counts steps", got=repr(value), do="give a whole number of at least 1"

@@ -1,12 +1,14 @@
 """Sign rules: steps that keep of a gradient its sign, lion and rprop."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from artifact_fn.errors import OptimError
 from artifact_fn.optim.leafwise import Scalars, leafwise
 from artifact_fn.optim.scalars import betas_in_range, not_negative
-from artifact_fn.optim.schedules import Schedule
+from artifact_fn.optim.schedules import Schedule, check_rate
 from artifact_fn.optim.transform import Rule
 
 Moments = dict[str, Tensor]
@@ -19,7 +21,7 @@ def lion(
     weight_decay: float = 0.0,
     maximize: bool = False,
 ) -> Rule:
-    """Lion (Chen et al., NeurIPS 2023): the sign of an interpolated momentum.
+    """Lion (Chen et al., arXiv 2302.06675, algorithm 2): the sign of an interpolated momentum.
 
         p = p * (1 - lr * weight_decay) - lr * sign(beta1 * m + (1 - beta1) * g)
         m = beta2 * m + (1 - beta2) * g
@@ -92,6 +94,19 @@ def rprop(
         >>> rule.update({"w": torch.tensor([5.0])}, rule.init(params), params)[0]
         {'w': tensor([0.9000])}
     """
+    if callable(lr):
+        raise OptimError(
+            "rprop has no rate to schedule: lr is its first step size",
+            got="a schedule",
+            do="give a number; the step sizes find their own way from it",
+        )
+    check_rate(lr)
+    if not 0.0 < step_sizes[0] <= step_sizes[1] < math.inf:
+        raise OptimError(
+            "step sizes are positive, the least before the greatest",
+            got=f"step_sizes={step_sizes}",
+            do="give e.g. 1e-6, 50",
+        )
     if not 0.0 < etas[0] < 1.0 < etas[1]:
         raise OptimError("etas lie on both sides of 1", got=f"etas={etas}", do="give e.g. 0.5, 1.2")
 

@@ -14,7 +14,10 @@ from artifact_fn.errors import OptimError
 Params = dict[str, Tensor]
 Grads = dict[str, Tensor]
 Report = Mapping[str, Tensor]
-"""Scalars a part of an optimizer has to tell of its last update, e.g. `{"lr": ...}`."""
+"""Scalars a part of an optimizer has to tell of its last update, e.g. `{"lr": ...}`.
+
+A floating one is averaged over steps, a whole number is a count and adds up.
+"""
 
 
 def _no_report(state: Any) -> Report:
@@ -51,12 +54,15 @@ class Rule:
         report: State to the scalars worth telling every step.
         elementwise: Whether an element's update depends on no other element, nor on the
             parameter's shape: then parameters may be stored as one flat vector.
+        options: What is built into a rule and not in its state (`maximize`, `nesterov`, ...), by
+            torch's name; read when a state is taken over from torch.
     """
 
     init: Callable[[Params], Any]
     update: Callable[[Grads, Any, Params], tuple[Params, Any]]
     report: Callable[[Any], Report] = _no_report
     elementwise: bool = False
+    options: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
 
 
 Optimizer = Rule
@@ -112,7 +118,8 @@ def chain(*parts: Transform | Rule) -> Optimizer:
             told |= part.report(part_state)
         return told
 
-    return Rule(init, update, report, elementwise=all(part.elementwise for part in parts))
+    elementwise = all(part.elementwise for part in parts)
+    return Rule(init, update, report, elementwise=elementwise, options=rule.options)
 
 
 def check_rule_at_end(optimizer: Any) -> None:

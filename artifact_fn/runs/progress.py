@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from artifact_fn.folds.epoch import Epoch
+from artifact_fn.folds.mode import Mode
 from artifact_fn.folds.selection import Kept, top_k
-from artifact_fn.folds.stopping import Mode, improves
 from artifact_fn.training.loop import Advance, Event, Stream, check_reads
 from artifact_fn.training.state import TrainState
 
@@ -19,7 +19,7 @@ def progress(
     stream: Stream,
     *,
     best: str | None = None,
-    mode: Mode = "min",
+    mode: Mode | None = None,
     console: Console | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Stream:
@@ -32,18 +32,18 @@ def progress(
     Args:
         stream: Of `epochs`.
         best: A score whose best value so far is shown, e.g. `"val/loss"`.
-        mode: Whether lower ("min") or higher ("max") is better.
+        mode: Whether lower ("min") or higher ("max") is better; may be left out of a loss.
         console: Where to print; standard output by default.
         clock: Seconds, for the steps a second.
 
     Raises:
+        FoldError: `mode` is left out where `best` is no loss.
         ScoreError: nothing in the stream makes the score `best`.
 
     Example:
         run = fit(progress(stream, best="val/loss"), until=at_most(100))
     """
     shown = console or Console()
-    improves(mode)
     selection = None if best is None else top_k(best, 1, mode=mode)
     check_reads(frozenset() if selection is None else selection.reads, stream.makes)
 

@@ -1,7 +1,7 @@
 """Training: the arithmetic of training, pure."""
 
 from artifact_fn.training import metrics, reducers, taps
-from artifact_fn.training.compiled import Compiled, compiled
+from artifact_fn.training.compiled import Compiled, compiled, eager
 from artifact_fn.training.contracts import (
     Arguments,
     Aux,
@@ -15,12 +15,14 @@ from artifact_fn.training.contracts import (
     Source,
     Step,
 )
+from artifact_fn.training.control import Control
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.declared import Declared
 from artifact_fn.training.diagnostics import diagnostics
+from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.functional import functional
 from artifact_fn.training.judged import Outcome, collected, validation
-from artifact_fn.training.loop import Advance, Stream, epochs, fit
+from artifact_fn.training.loop import Advance, Event, Stream, epochs, fit
 from artifact_fn.training.objectives import (
     from_output,
     minimise,
@@ -29,7 +31,9 @@ from artifact_fn.training.objectives import (
     weighted,
 )
 from artifact_fn.training.pairing import On, Pairing, on, typed
+from artifact_fn.training.per_sample import clipped_grads, per_sample_grads
 from artifact_fn.training.precision import autocast
+from artifact_fn.training.prediction import predict
 from artifact_fn.training.routines import Routine, evaluate, evaluation, with_plots
 from artifact_fn.training.sequence import sequence
 from artifact_fn.training.state import TrainState
@@ -42,8 +46,11 @@ __all__ = [
     "Aux",
     "Batch",
     "Compiled",
+    "Control",
     "Cut",
     "Declared",
+    "Event",
+    "Experiment",
     "HasForward",
     "HasKeyedForward",
     "Model",
@@ -53,6 +60,7 @@ __all__ = [
     "On",
     "Outcome",
     "Pairing",
+    "Place",
     "Routine",
     "Source",
     "Step",
@@ -60,10 +68,12 @@ __all__ = [
     "TrainState",
     "Workflow",
     "autocast",
+    "clipped_grads",
     "collected",
     "compiled",
     "cuts",
     "diagnostics",
+    "eager",
     "epochs",
     "eval_step",
     "evaluate",
@@ -75,6 +85,8 @@ __all__ = [
     "minimise",
     "objective",
     "on",
+    "per_sample_grads",
+    "predict",
     "reducers",
     "sequence",
     "supervised",

@@ -30,6 +30,10 @@ Chunk = Callable[[Any, Columns, Tensor], tuple[Any, Metrics]]
 """(state, columns, rows int64 [steps, batch]) to (state, metrics)."""
 
 
+SMALL = 10_000
+"""Numbers up to which a tensor is packed with others: below it a tensor costs more than its copy."""
+
+
 def gathered(columns: Columns, rows: Tensor) -> Any:
     """A batch: some rows of a pytree of columns."""
     return tree.map(lambda column: column.index_select(0, rows), columns)
@@ -134,14 +138,21 @@ def _scan() -> Any:
 def _packing(
     leaves: Sequence[Tensor],
 ) -> tuple[Callable[[Sequence[Tensor]], list[Tensor]], Callable[[Sequence[Tensor]], list[Tensor]]]:
-    """How tensors like these become one vector for each dtype, and come back."""
-    kinds = list(dict.fromkeys(leaf.dtype for leaf in leaves))
-    groups = [[i for i, leaf in enumerate(leaves) if leaf.dtype == kind] for kind in kinds]
+    """How small tensors become one vector for each dtype, and come back; large ones stay."""
+    small = [i for i, leaf in enumerate(leaves) if leaf.numel() <= SMALL]
+    kinds = list(dict.fromkeys(leaves[i].dtype for i in small))
+    groups = [[i for i in small if leaves[i].dtype == kind] for kind in kinds]
+    groups += [[i] for i, leaf in enumerate(leaves) if leaf.numel() > SMALL]
     shapes = [tuple(leaf.shape) for leaf in leaves]
     sizes = [leaf.numel() for leaf in leaves]
 
     def pack(parts: Sequence[Tensor]) -> list[Tensor]:
-        return [torch.cat([parts[i].reshape(-1) for i in group]) for group in groups]
+        return [
+            torch.cat([parts[i].reshape(-1) for i in group])
+            if len(group) > 1
+            else parts[group[0]].reshape(-1)
+            for group in groups
+        ]
 
     def unpack(packed: Sequence[Tensor]) -> list[Tensor]:
         parts: list[Tensor] = [packed[0]] * len(shapes)

@@ -32,7 +32,7 @@ STEPS = 128
 """Steps a call at most, where nobody says otherwise."""
 
 SMALL = 1_000_000
-"""Numbers in what a step changes (parameters, buffers, optimizer) up to which chunks pay.
+"""Numbers in a state (parameters, buffers, optimizer) up to which chunks pay.
 
 A turn of a scan copies all of them, in 0.1 to 0.3 ms a million; a call from Python costs about
 as much whatever it does.
@@ -101,6 +101,9 @@ class Compiled(Generic[S, B_contra]):
 
     def owned(self, state: S, batch: B_contra) -> tuple[S, Metrics]:
         """One step that may overwrite the tensors of `state`, which nobody else holds."""
+        if tree.leaves(state)[0].device.type == "cuda":
+            # A CUDA graph cannot be replayed if it writes into what it is given.
+            return self(state, batch)
         signature = ("owned", _signature((state, batch)))
         if signature not in self._programs:
             self._programs[signature] = _single(self.step, state, batch, self.cache, donated=True)

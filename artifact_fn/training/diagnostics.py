@@ -80,7 +80,8 @@ def tapped(
         batch: Like those it will be called with.
 
     Raises:
-        ObjectiveError: the step was not made by `train_step` or `sequence`.
+        ObjectiveError: the step was not made by `train_step` or `sequence`, or it clips the
+            gradient of each row and modules are to be watched.
         ModelError: no objective calls a module that is watched.
         MetricError: the gradient is to be reduced to what is no sum, or two taps have one name.
     """
@@ -92,6 +93,12 @@ def tapped(
     made = []
     for part in parts:
         inner = part.step if isinstance(part, Tapped) else part
+        if modules and inner.clip_rows is not None:
+            raise ObjectiveError(
+                "modules are not watched in a step that takes each row by itself",
+                got=f"clip_rows={inner.clip_rows} and the tap {modules[0].name!r}",
+                do="watch gradients and updates there, and modules in an evaluation",
+            )
         found = watch(inner.objective, modules, state, batch, training=True)
         seen.update(site.name for one in found for site in one.sites)
         before = part if isinstance(part, Tapped) else Tapped(inner, (), (), ())

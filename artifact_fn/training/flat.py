@@ -97,7 +97,9 @@ def _over(step: TrainStep, split: Callable[[Params], Params]) -> Step[TrainState
     ) -> tuple[Tensor, Aux]:
         return step.objective(split(params), buffers, batch, key, training)
 
-    return train_step(objective, step.optimizer, accumulate=step.accumulate).take
+    return train_step(
+        objective, step.optimizer, accumulate=step.accumulate, clip_rows=step.clip_rows
+    ).take
 
 
 def _joined(state: TrainState, join: Callable[[Params], Params]) -> TrainState:

@@ -52,11 +52,12 @@ def graph(function: Callable[..., Sequence[Tensor]], cache: Path, device: torch.
         with torch.no_grad():
             if not first:
                 found: Sequence[Tensor] = program(*leaves)
-                return found
-            with _compiling(cache), _told():
-                found = program(*_apart(leaves))
-            first = False
-            return found
+            else:
+                with _compiling(cache), _told():
+                    found = program(*_apart(leaves))
+                first = False
+            # The next replay of a CUDA graph overwrites what this one has answered.
+            return [leaf.clone() for leaf in found] if device.type == "cuda" else found
 
     return called
 

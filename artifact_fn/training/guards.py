@@ -43,7 +43,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Note the operation and do it."""
         kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if torch.Tag.nondeterministic_seeded in func.tags and _draws(func, args, kwargs):
             self.drawn.append(f"{func._schema.name} {_place()}")
         if func._schema.is_mutable and self._writes(func, args, kwargs):
             self.written.append(f"{func._schema.name} {_place()}")
@@ -76,6 +76,15 @@ def user_line(trace: TracebackType | None) -> str:
     frame, number = (own or found)[-1]
     file = frame.f_code.co_filename
     return f"{file}:{number}: {linecache.getline(file, number).strip()}"
+
+
+def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operation that may draw does: attention without dropout bears the tag too."""
+    for i, argument in enumerate(func._schema.arguments):
+        if argument.name == "dropout_p":
+            given = args[i] if i < len(args) else argument.default_value
+            return bool(kwargs.get("dropout_p", given) != 0)
+    return True
 
 
 def _storage(tensor: Tensor) -> int:

@@ -13,14 +13,17 @@ from artifact_fn.errors import DataError, FoldError, ScoreError
 from artifact_fn.folds.epoch import SECONDS, Epoch, Run, Stop
 from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
+from artifact_fn.optim.guards import Skips, check_skips
 from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Batch, Source, Step
+from artifact_fn.training.control import Control, check_control, steered, unchanged
 from artifact_fn.training.cuts import cuts, grid
 from artifact_fn.training.preflight import check_finite, first_batch, tried
 from artifact_fn.training.riding import riding
 from artifact_fn.training.routines import Prepared, Routine, drawn, prefixed
 from artifact_fn.training.state import TrainState
-from artifact_fn.training.statistics import answers, merge
+from artifact_fn.training.statistics import Metrics, answers, merge
+from artifact_fn.tree import records
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Batch)
@@ -37,11 +40,16 @@ class Advance:
         epoch: Its index, from 1.
         cursor: Batches of it that are done.
         steps: Batches an epoch, or None where that is not known.
+        state: After them. It is never changed afterwards.
+        metrics: Of the epoch's cuts so far, in order; with the state all that is needed to go
+            on from here.
     """
 
     epoch: int
     cursor: int
     steps: int | None
+    state: TrainState | None = attrs.field(default=None, eq=False, repr=False)
+    metrics: tuple[Metrics, ...] = attrs.field(default=(), eq=False, repr=False)
 
 
 Event = Advance | Epoch[TrainState]
@@ -71,7 +79,11 @@ def epochs(
     source: Source[B],
     *,
     routines: Sequence[Routine] = (),
+    control: Control = unchanged,
     completed: int = 0,
+    cursor: int = 0,
+    metrics: Sequence[Metrics] = (),
+    elapsed: float = 0.0,
     chunk: int | None = None,
     clock: Callable[[], float] | None = None,
 ) -> Stream:
@@ -82,19 +94,29 @@ def epochs(
 
     Args:
         step: Compiled or not; routines are compiled alike.
-        state: At the end of epoch `completed`.
+        state: At the end of epoch `completed`, or `cursor` batches later.
         source: Of the training batches.
         routines: What is computed at an epoch's end, in this order.
+        control: A fold over the epochs that answers a function from state to state, applied
+            before each epoch, such as `optim.reduce_on_plateau`. To go on where a run was left,
+            give the fold its carry: `attrs.evolve(control, init=lambda: carry)`.
         completed: Epochs already behind `state`.
+        cursor: Batches of the next epoch that are behind it too, as an `Advance` has told.
+        metrics: Of these batches, as the same `Advance` has told.
+        elapsed: Seconds that the run had taken by then.
         chunk: Steps between two cuts of an epoch; None for the fewest equal parts of at most
             128, which wastes no turn of a compiled chunk.
         clock: Seconds, e.g. `time.perf_counter`; without one, no fold can read the time.
 
     Raises:
-        DataError: the source yields nothing, `chunk` is below 1, or two routines make the same
-            score.
+        DataError: the source yields nothing, `chunk` is below 1, `cursor` is at no cut, or two
+            routines make the same score.
         ObjectiveError, MetricError, PurityError: the step breaks its contract.
+        FoldError: `control` is no control.
+        ScoreError: it reads a score that nothing makes.
+        NonFiniteError: at a cut, `optim.skip_nonfinite` has skipped too many updates in a row.
     """
+    check_control(control)
     for routine in routines:
         if not isinstance(routine, Routine):
             raise DataError(
@@ -103,14 +125,14 @@ def epochs(
                 do="pass routines=[evaluation('val', objective, val)]",
             )
     first = first_batch(source)
-    grid(source, chunk)
-    _, metrics = tried(eager(step), state, first)
-    check_finite(metrics)
+    grid(source, chunk, cursor)
+    _, found = tried(eager(step), state, first)
+    check_finite(found)
     rides = riding(step, routines, state, first)
     prepared = [
         (routine, routine.prepare(lambda other: like(step, other), state)) for routine in routines
     ]
-    makes = [frozenset(f"{TRAIN}/{name}" for name in answers(metrics)[0])]
+    makes = [frozenset(f"{TRAIN}/{name}" for name in answers(found)[0])]
     makes += [part.makes for _, part in prepared]
     makes += [frozenset(f"{TRAIN}/{name}" for name in more) for more in rides.makes]
     twice = {
@@ -123,26 +145,39 @@ def epochs(
             do="give the routines other splits",
         )
 
+    guarded = bool(records(state.opt_state, Skips))
+
     def events() -> Iterator[Event]:
         began = math.nan if clock is None else clock()
-        current = state
+        current, begin, parts = state, cursor, list(metrics)
+        carry = control.init()
         for index in itertools.count(completed + 1):
-            parts = []
-            for cut in cuts(rides.step(index), current, source, epoch=index, chunk=chunk):
+            if not begin:  # in its middle, an epoch has been steered already
+                current = steered(control, carry, current)
+            for cut in cuts(
+                rides.step(index), current, source, epoch=index, start=begin, chunk=chunk
+            ):
                 current = cut.state
+                if guarded:
+                    check_skips(current.opt_state)
                 parts.append(cut.metrics)
-                yield Advance(index, cut.cursor, source.steps)
+                yield Advance(index, cut.cursor, source.steps, current, tuple(parts))
             trained = prefixed(TRAIN, *answers(merge(parts)))
             scores, artifacts = trained
             for routine, part in _due(prepared, index):
-                found = part.run(current) if routine.rides is None else trained
-                scores = {**scores, **found[0]}
-                artifacts = {**artifacts, **found[1], **drawn(routine, found)}
-            seconds = math.nan if clock is None else clock() - began
-            yield Epoch(index, current, scores, artifacts, seconds)
+                made = part.run(current) if routine.rides is None else trained
+                scores = {**scores, **made[0]}
+                artifacts = {**artifacts, **made[1], **drawn(routine, made)}
+            begin, parts = 0, []
+            seconds = math.nan if clock is None else elapsed + clock() - began
+            epoch = Epoch(index, current, scores, artifacts, seconds)
+            yield epoch
+            carry = control.step(carry, epoch)
 
     timed = frozenset() if clock is None else frozenset({SECONDS})
-    return Stream(events, timed.union(*makes))
+    stream = Stream(events, timed.union(*makes))
+    check_reads(control.reads, stream.makes)
+    return stream
 
 
 def _due(

@@ -22,7 +22,7 @@ Loss = Callable[[Any, Batch], Tensor]
 
 L = TypeVar("L", bound=Callable[[Any, Any], Tensor])
 
-_TAKEN = ("loss", "lr", "grad_norm")
+_TAKEN = ("loss", "lr", "grad_norm", "skipped")
 
 
 def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:

@@ -62,6 +62,7 @@ class Routine(Generic[S_contra]):
         due: Epoch index to whether it is due.
         prepare: Called once before training, with the first state: finds out, on a first batch,
             what the routine makes and whether it works at all.
+        over: Of one that names a split and no source: makes the routine of an experiment's data.
         rides: Of one that rides on the training batches: (step, state, batch) to the step that
             is taken in the epochs when it is due.
         split: Prefix of what it makes.
@@ -72,17 +73,24 @@ class Routine(Generic[S_contra]):
     name: str
     due: Cadence
     prepare: Callable[[Wrap, S_contra], Prepared[S_contra]]
+    over: "Callable[[Mapping[str, Source[Any]]], Routine[S_contra]] | None" = None
+
     rides: Callable[[Step[TrainState], TrainState, Batch], Step[TrainState]] | None = None
     split: str = "train"
     plots: Mapping[str, Plot] = attrs.field(factory=dict)
 
 
+def _itself(state: TrainState) -> TrainState:
+    return state
+
+
 def evaluation(
     split: str,
     objective: Objective[B, O],
-    source: Source[B],
+    source: Source[B] | None = None,
     *,
     every: int | Cadence = 1,
+    of: Callable[[TrainState], TrainState] = _itself,
     metrics: Sequence[Metric[B, O]] = (),
     taps: Sequence[ModuleTap] = (),
 ) -> Routine:
@@ -93,31 +101,64 @@ def evaluation(
     Args:
         split: Prefix of the scores, e.g. `"val"` for `val/loss`.
         objective: Usually the one that is minimised.
-        source: Its rows, read in their own order.
+        source: Its rows, read in their own order. In an `Experiment` it may be left out: then it
+            is the experiment's data of this split.
         every: At which epochs: every so many, or any cadence.
+        of: What is evaluated, a function of the state: `optim.averaged` for the mean of the
+            parameters that `optim.ema` or `optim.swa` keeps. Training does not see it.
         metrics: Of this split, besides the objective's own.
         taps: Of modules, whose outputs are watched over the source; see `taps.activations`.
 
     Raises:
         FoldError: `every` is below 1.
+        OptimError: when training begins, `of=optim.averaged` and the optimizer keeps no mean.
         MetricError: something else than a metric or a tap of outputs; in an evaluation there are
             no gradients.
     """
     due = at_every(every) if isinstance(every, int) else every
+    name = f"evaluation({split!r})"
     _check_watched(metrics, taps)
+    if source is None:
+
+        def over(data: Mapping[str, Source[Any]]) -> Routine:
+            given = _split_of(data, split)
+            return evaluation(split, objective, given, every=due, of=of, metrics=metrics, taps=taps)
+
+        return Routine(name, due, _without(split), over, split=split)
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
         first = first_batch(source)
-        step = eval_step(_watched(objective, metrics, taps, state, first))
-        names, _ = answers(tried(step, state, first)[1])
+        step = eval_step(_watched(objective, metrics, taps, of(state), first))
+        names, _ = answers(tried(step, of(state), first)[1])
         wrapped = wrap(step)
 
         def run(state: TrainState) -> Results:
-            return prefixed(split, *_swept(wrapped, state, source))
+            return prefixed(split, *_swept(wrapped, of(state), source))
 
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
-    return Routine(f"evaluation({split!r})", due, prepare, split=split)
+    return Routine(name, due, prepare, split=split)
+
+
+def _split_of(data: Mapping[str, Source[Any]], split: str) -> Source[Any]:
+    if split not in data:
+        raise DataError(
+            f"an evaluation of {split!r} needs data of that split",
+            got=f"data of {', '.join(map(repr, map(str, data)))}",
+            do=f"add {split!r} to the experiment's data, or give evaluation(...) a source",
+        )
+    return data[split]
+
+
+def _without(split: str) -> Callable[[Wrap, TrainState], Prepared]:
+    def prepare(wrap: Wrap, state: TrainState) -> Prepared:
+        raise DataError(
+            f"an evaluation of {split!r} reads a source",
+            got="none",
+            do="write evaluation(split, objective, source), or put it into an Experiment",
+        )
+
+    return prepare
 
 
 def _check_watched(metrics: Sequence[Any], taps: Sequence[Any]) -> None:
@@ -154,7 +195,8 @@ def evaluate(
 ) -> dict[str, float]:
     """The objective's loss and metrics of one state over all of a source, once.
 
-    For a test set, after the run: `evaluate(objective, run.answers["best"].state, test)`.
+    For a test set, after the run: `evaluate(objective, run.answers["best"].state, test)`; of an
+    average, `evaluate(objective, optim.averaged(state), test)`.
 
     Returns:
         Scores by name, without a split.
@@ -206,7 +248,11 @@ def with_plots(routine: Routine, **plots: Plot) -> Routine:
                 got=f"{name}={plot!r}",
                 do="pass e.g. with_plots(routine, confusion=plots.confusion('confusion'))",
             )
-    return attrs.evolve(routine, plots={**routine.plots, **plots})
+    drawing = attrs.evolve(routine, plots={**routine.plots, **plots})
+    over = routine.over
+    if over is None:
+        return drawing
+    return attrs.evolve(drawing, over=lambda data: with_plots(over(data), **plots))
 
 
 def prefixed(split: str, scores: Mapping[str, float], artifacts: Mapping[str, Any]) -> Results:

@@ -145,15 +145,20 @@ def merge(parts: Sequence[Metrics]) -> Metrics:
     """
     if len(parts) == 1:
         return parts[0]
+    return collapsed(tree.map(lambda *leaves: torch.stack(leaves), *parts))
+
+
+def collapsed(stacked: Metrics) -> Metrics:
+    """The metrics of all batches together from theirs, stacked in a first dimension."""
     return {
         name: tree.replace(
             statistic,
             **{
-                field: _JOINS[join](torch.stack([getattr(part[name], field) for part in parts]))
+                field: _JOINS[join](getattr(statistic, field))
                 for field, join in statistic.joins.items()
             },
         )
-        for name, statistic in parts[0].items()
+        for name, statistic in stacked.items()
     }
 
 

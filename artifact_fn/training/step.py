@@ -18,9 +18,10 @@ from artifact_fn.errors import OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Optimizer, check_rule_at_end
 from artifact_fn.training.batches import rows
-from artifact_fn.training.contracts import Batch, Buffers, Objective, Params, Step
+from artifact_fn.training.contracts import Aux, Batch, Buffers, Objective, Params, Step
+from artifact_fn.training.per_sample import check_norm, clipped_grads
 from artifact_fn.training.state import TrainState, selected_params
-from artifact_fn.training.statistics import Mean, Metrics, merge
+from artifact_fn.training.statistics import Mean, Metrics, Statistic, Sum, merge
 
 B = TypeVar("B", bound=Batch)
 B_contra = TypeVar("B_contra", contravariant=True, default=Any)
@@ -58,6 +59,7 @@ class TrainStep(Generic[B_contra]):
         name: Of the optimizer, where a state has several.
         only: Which parameters it trains; None for all.
         accumulate: In how many parts it takes a batch.
+        clip_rows: To what norm the gradient of each row is clipped; None for not.
     """
 
     take: Step[TrainState, B_contra]
@@ -66,6 +68,7 @@ class TrainStep(Generic[B_contra]):
     name: str | None
     only: str | None
     accumulate: int
+    clip_rows: float | None
 
     def __call__(self, state: TrainState, batch: B_contra, /) -> tuple[TrainState, Metrics]:
         """The next state, and the metrics of this batch."""
@@ -79,11 +82,13 @@ def train_step(
     name: str | None = None,
     only: str | None = None,
     accumulate: int = 1,
+    clip_rows: float | None = None,
 ) -> TrainStep[B]:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
-    Its metrics are the objective's, what the optimizer reports (`lr`) and `grad_norm`, the
-    global 2-norm of the gradients before any clipping; the last two are means over steps.
+    Its metrics are the objective's, what the optimizer reports (`lr`; with `skip_nonfinite`,
+    `skipped`) and `grad_norm`, the global 2-norm of the gradients before any clipping. Of these,
+    floating ones are means over steps, counts are sums.
 
     Args:
         objective: What is minimised.
@@ -93,9 +98,11 @@ def train_step(
             as in `TrainState.create`.
         accumulate: In how many parts the batch is taken, one after the other, their gradients
             weighted by their rows: the memory of one part, the gradient of the whole.
+        clip_rows: Global norm to which the gradient of each row is clipped before their mean is
+            taken (see `clipped_grads`); for models that write no buffers.
 
     Raises:
-        OptimError: `accumulate` is below 1.
+        OptimError: `accumulate` is below 1, or `clip_rows` not positive.
 
     Example:
         >>> import torch.nn.functional as F
@@ -117,12 +124,14 @@ def train_step(
             got=f"accumulate={accumulate}",
             do="give 1 or more",
         )
+    if clip_rows is not None:
+        check_norm(clip_rows)
 
     def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
         found = taken(made, state, batch)
         return found.state, found.metrics
 
-    made = TrainStep(step, objective, optimizer, name, only, accumulate)
+    made = TrainStep(step, objective, optimizer, name, only, accumulate, clip_rows)
     return made
 
 
@@ -148,7 +157,7 @@ def taken(
     trained = selected_params(state.params, step.only)
     minimised = step.objective if objective is None else objective
     grads, beside, metrics, buffers = _gradients(
-        minimised, state, trained, rooms or {}, batch, key, step.accumulate
+        minimised, state, trained, rooms or {}, batch, key, step.accumulate, step.clip_rows
     )
     named = step.name
     opt_state = state.opt_state if named is None else state.opt_state[named]
@@ -179,9 +188,14 @@ def _gradients(
     batch: Batch,
     key: Tensor,
     accumulate: int,
+    clip_rows: float | None,
 ) -> tuple[Params, Params, Metrics, Buffers]:
     buffers, every = state.buffers, rows(batch)
     size = -(-every // accumulate)
+
+    def whole(params: Params, *rest: Any) -> tuple[Tensor, Aux]:
+        return objective({**state.params, **params}, *rest)
+
     weighted: list[Params] = []
     beside: list[Params] = []
     found: list[Metrics] = []
@@ -197,12 +211,15 @@ def _gradients(
             key: Tensor = part_key,
             buffers: Buffers = buffers,
         ) -> tuple[Tensor, tuple[Metrics, Buffers]]:
-            whole = {**state.params, **given[0], **given[1]}
-            loss, aux = objective(whole, buffers, part, key, True)
+            loss, aux = whole({**given[0], **given[1]}, buffers, part, key, True)
             return loss, (aux.metrics, aux.buffers)
 
-        asked = grad_and_value(loss_of, has_aux=True)
-        (grads, more), (_, (metrics, buffers)) = asked((trained, rooms))
+        if clip_rows is None:
+            asked = grad_and_value(loss_of, has_aux=True)
+            (grads, more), (_, (metrics, buffers)) = asked((trained, rooms))
+        else:
+            grads, metrics = clipped_grads(whole, clip_rows)(trained, buffers, part, part_key)
+            more = {}
         share = rows(part) / every
         weighted.append(grads if share == 1 else {p: share * g for p, g in grads.items()})
         beside.append(more)
@@ -232,8 +249,10 @@ def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
     return step
 
 
-def of_one_step(value: Tensor) -> Mean:
-    """A mean over steps: a value with the weight 1."""
+def of_one_step(value: Tensor) -> Statistic:
+    """What one step tells: a floating value is a mean over steps, a whole one adds up."""
     # Cloned: a rate is a leaf of the state, and an answer shares no memory with its arguments.
+    if not value.is_floating_point():
+        return Sum(value.clone())
     value = value.detach().to(torch.float64).clone()
     return Mean(value, torch.ones_like(value))

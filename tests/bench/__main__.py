@@ -5,7 +5,7 @@ import argparse
 from tests.bench import environments
 from tests.bench.tasks import TASKS
 
-OTHERS = ("overhead", "diagnostics", "memory", "coldstart", "setup")
+OTHERS = ("overhead", "diagnostics", "memory", "coldstart", "optim", "setup")
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     elif given.name == "overhead":
         from tests.bench.overhead import overhead
 
-        overhead(given.rounds or 15)
+        overhead(given.rounds or 100)
     elif given.name == "diagnostics":
         from tests.bench.diagnostics import measure
 
@@ -34,6 +34,10 @@ def main() -> None:
         from tests.bench.coldstart import coldstart
 
         coldstart(given.rounds or 3)
+    elif given.name == "optim":
+        from tests.bench import optim
+
+        optim.main(list(optim.RULES), given.rounds or 20, threads=1)
     else:
         environments.setup()
 

@@ -31,12 +31,12 @@ def test_last_is_the_last() -> None:
 
 
 def test_they_say_what_they_read() -> None:
-    assert best("val/auc").reads == {"val/auc"}
+    assert best("val/auc", mode="max").reads == {"val/auc"}
     assert last().reads == frozenset()
 
 
 def test_keeping_nothing_is_refused() -> None:
     with pytest.raises(FoldError, match=r"at least 1 epoch is kept; got k=0; give 1 or more"):
-        top_k("s", 0)
+        top_k("s", 0, mode="min")
     with pytest.raises(FoldError, match=r"got mode='up'"):
         best("s", mode="up")  # type: ignore[arg-type]

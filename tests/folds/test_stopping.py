@@ -133,18 +133,18 @@ def test_a_stopper_of_ones_own_is_tested_on_numbers() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: patience("a", 0), r"patience is a whole number of at least 1; got 0; give 1"),
-        (lambda: patience("a", True), r"patience is a whole number of at least 1; got True"),
+        (lambda: patience("loss", 0), r"patience is a whole number of at least 1; got 0; give 1"),
+        (lambda: patience("loss", True), r"patience is a whole number of at least 1; got True"),
         (
-            lambda: patience("a", 2.5),  # type: ignore[arg-type]
+            lambda: patience("loss", 2.5),  # type: ignore[arg-type]
             r"patience is a whole number of at least 1; got 2.5",
         ),
         (
             lambda: patience("a", 2, mode="lowest"),  # type: ignore[arg-type]
             r"its \"min\" or \"max\"; got mode='lowest'",
         ),
-        (lambda: patience("a", 2, min_delta=-1.0), r"at least 0; got min_delta=-1.0"),
-        (lambda: patience("a", 2, min_delta=math.nan), r"at least 0; got min_delta=nan"),
+        (lambda: patience("loss", 2, min_delta=-1.0), r"at least 0; got min_delta=-1.0"),
+        (lambda: patience("loss", 2, min_delta=math.nan), r"at least 0; got min_delta=nan"),
         (lambda: at_most(0), r"the number of epochs is a whole number of at least 1; got 0"),
         (lambda: reached("a", math.nan, mode="max"), r"a goal is a number; got NaN"),
         (lambda: within(0.0), r"a time is positive; got 0.0 seconds"),

@@ -24,6 +24,7 @@ from artifact_fn.folds import (
     top_k,
     within,
 )
+from artifact_fn.optim import reduce_on_plateau
 
 FOLDS: dict[str, Fold[Epoch[Any], Any, Any]] = {
     "at_most": at_most(3).fold,
@@ -35,6 +36,7 @@ FOLDS: dict[str, Fold[Epoch[Any], Any, Any]] = {
     "last": last(),
     "patience": patience("val/loss", 2, min_delta=0.1).fold,
     "patience max": patience("val/loss", 3, mode="max").fold,
+    "plateau": reduce_on_plateau("val/loss", patience=1, cooldown=1),
     "reached": reached("val/loss", 0.5, mode="min").fold,
     "top_k": top_k("val/loss", 2),
     "within": within(3.0).fold,

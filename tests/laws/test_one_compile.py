@@ -15,9 +15,9 @@ from artifact_fn.training.statistics import Metrics
 from tests.training.examples import loader, parts
 
 
-def test_twenty_epochs_with_a_schedule_and_a_short_last_batch() -> None:
+def test_fifty_epochs_with_a_schedule_and_a_short_last_batch() -> None:
     p = parts(
-        optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(optim.cosine(1e-2, steps=40)))
+        optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(optim.cosine(1e-2, steps=120)))
     )
     train, val = loader(40, 16), loader(16, 16)
     stream = epochs(
@@ -30,11 +30,11 @@ def test_twenty_epochs_with_a_schedule_and_a_short_last_batch() -> None:
         return int(counters["stats"]["unique_graphs"])
 
     with torch._dynamo.config.patch(error_on_recompile=True):
-        for epoch in itertools.islice(stream, 20):
+        for epoch in itertools.islice(stream, 50):
             graphs[epoch.index] = noted()
         run = fit(
             stream,
-            until=patience("val/loss", 50) | at_most(3),
+            until=patience("val/loss", 60) | at_most(3),
             history=history(),
             best=best("val/loss"),
         )

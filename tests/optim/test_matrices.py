@@ -15,7 +15,13 @@ SHAPES = {"wide": (5, 9), "tall": (12, 4), "square": (6, 6)}
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize(
     "options",
-    [{}, {"lr": 0.02, "momentum": 0.8, "nesterov": False, "weight_decay": 0.0}, {"ns_steps": 3}],
+    [
+        {},
+        {"lr": 0.02, "momentum": 0.8, "nesterov": False, "weight_decay": 0.0},
+        {"ns_steps": 3},
+        {"adjust_lr_fn": "match_rms_adamw"},
+        {"adjust_lr_fn": "original", "ns_coefficients": (2.0, -1.5, 0.5)},
+    ],
     ids=str,
 )
 def test_bit_equal_to_torch_optim(options: dict[str, Any], dtype: torch.dtype) -> None:
@@ -42,5 +48,3 @@ def test_bit_equal_to_torch_optim(options: dict[str, Any], dtype: torch.dtype) -
 def test_what_is_no_matrix_is_refused() -> None:
     with pytest.raises(OptimError, match=r"muon moves matrices; got b of shape \[3\]; give it"):
         muon().init({"b": torch.zeros(3)})
-    with pytest.raises(OptimError, match=r"ns_steps is below 100; got ns_steps=100; give"):
-        muon(ns_steps=100)

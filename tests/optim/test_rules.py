@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from artifact_fn import random, tree
-from artifact_fn.errors import OptimError
 from artifact_fn.optim import (
     Rule,
     adadelta,
@@ -203,6 +202,10 @@ def test_bit_equal_to_torch_optim(case: Case, dtype: torch.dtype) -> None:
     for field, key in case.state.items():
         for name, ours in state.moments[field].items():
             assert tree.identical(ours, oracle.state[theirs[name]][key]), (field, name)
+    for kept in map(oracle.state.__getitem__, theirs.values()):
+        assert state.count.item() == int(kept.get("step", 100)) == 100
+        for name in {"mu_product", "eta", "mu"} & kept.keys():
+            assert state.hyper[name].item() == float(kept[name]), name
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -216,8 +219,22 @@ def test_complex_parameters_are_pairs_of_real_ones(case: Case) -> None:
         theirs.grad = grads["w"].clone()
         oracle.step()
         params, state = rule.update(grads, state, params)
-        # To rounding only: torch's complex multiply-add, in decay and momentum, rounds otherwise.
-        torch.testing.assert_close(params["w"], theirs.detach(), rtol=1e-12, atol=1e-12)
+        # In some rules torch adds a multiple to a complex number (a weight decay, or the step
+        # itself); we do it to its parts, where product and sum are one operation, which rounds
+        # once instead of twice.
+        if case.rule in (sgd, adadelta, adagrad, rmsprop, adamax):
+            torch.testing.assert_close(params["w"], theirs.detach(), rtol=1e-14, atol=1e-14)
+        else:
+            assert tree.identical(params["w"], theirs.detach())
+
+
+def test_a_complex_multiple_is_added_in_two_operations_and_a_real_one_in_one() -> None:
+    """Why some rules equal torch's to rounding only where parameters are complex."""
+    a, b = (random.normal(random.key(i), (500, 2), dtype=torch.float64) for i in (1, 2))
+    theirs = torch.view_as_complex(a).add(torch.view_as_complex(b), alpha=-0.1)
+    scale = torch.tensor(-0.1, dtype=torch.float64)
+    assert tree.identical(torch.view_as_real(theirs), a + b * scale)
+    assert not tree.identical(torch.view_as_real(theirs), torch.addcmul(a, b, scale))
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -273,26 +290,3 @@ def test_a_rule_differentiates_through_its_rate() -> None:
 
     rate = torch.tensor(0.1, dtype=torch.float64)
     assert torch.func.grad(loss_after)(rate).item() == pytest.approx(-2 * (2 - 0.4) * 4)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: sgd(-0.1), r"a learning rate is a number from 0; got -0.1; give a finite"),
-        (lambda: adam(float("inf")), r"a learning rate is a number from 0; got inf"),
-        (
-            lambda: adam("0.1"),  # type: ignore[arg-type]
-            r"a learning rate is a number from 0; got '0.1'",
-        ),
-        (lambda: sgd(momentum=-1), r"momentum is not negative; got momentum=-1"),
-        (lambda: sgd(nesterov=True), r"needs momentum and no dampening; got momentum=0.0"),
-        (lambda: adam(betas=(0.9, 1.0)), r"each beta lies in \[0, 1\); got betas=\(0.9, 1.0\)"),
-        (lambda: adamw(eps=-1e-8), r"eps is not negative; got eps=-1e-08"),
-        (lambda: adadelta(rho=1.5), r"rho lies in \[0, 1\]; got rho=1.5; give e.g. 0.9"),
-        (lambda: rprop(etas=(1.2, 0.5)), r"etas lie on both sides of 1; got etas=\(1.2, 0.5\)"),
-        (lambda: adamw(weight_decay=float("nan")), r"weight_decay is not negative; got .*nan"),
-    ],
-)
-def test_impossible_hyperparameters_are_refused(make: Any, message: str) -> None:
-    with pytest.raises(OptimError, match=message):
-        make()

@@ -12,11 +12,14 @@ from artifact_fn.optim import (
     Schedule,
     constant,
     cosine,
+    cyclic,
     exponential,
     join,
     linear,
     multistep,
+    one_cycle,
     polynomial,
+    scaled,
     step,
     warm_restarts,
     warmup,
@@ -106,6 +109,82 @@ def test_equal_to_torch(ours: Schedule, oracle: Any, n: int) -> None:
     assert rates(ours, n) == pytest.approx(theirs(oracle, n), rel=1e-12)
 
 
+def quiet(make: Callable[..., Any], *args: Any, **options: Any) -> Callable[[Any], Any]:
+    return lambda o: make(o, *args, cycle_momentum=False, **options)
+
+
+LONG: dict[str, tuple[Schedule, Callable[[Any], Any]]] = {
+    "lambda": (
+        scaled(0.3, lambda s: torch.where(s < 7, 1 / (1 + s), 0.95**s)),
+        lambda o: lr_scheduler.LambdaLR(o, lambda s: 1 / (1 + s) if s < 7 else 0.95**s),
+    ),
+    "restarts, twice as long": (
+        warm_restarts(0.3, steps=3, times=2, final=0.01),
+        lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 3, T_mult=2, eta_min=0.01),
+    ),
+    "restarts, thrice as long": (
+        warm_restarts(0.3, steps=1, times=3),
+        lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 1, T_mult=3),
+    ),
+    "one cycle": (
+        one_cycle(0.3, steps=200),
+        quiet(lr_scheduler.OneCycleLR, 0.3, total_steps=200),
+    ),
+    "one cycle, in lines": (
+        one_cycle(0.3, steps=200, pct_start=0.37, anneal="linear", div_factor=7.0),
+        quiet(
+            lr_scheduler.OneCycleLR,
+            0.3,
+            total_steps=200,
+            pct_start=0.37,
+            anneal_strategy="linear",
+            div_factor=7.0,
+        ),
+    ),
+    "one cycle, of three phases": (
+        one_cycle(0.3, steps=200, pct_start=0.21, final_div_factor=50.0, three_phase=True),
+        quiet(
+            lr_scheduler.OneCycleLR,
+            0.3,
+            total_steps=200,
+            pct_start=0.21,
+            final_div_factor=50.0,
+            three_phase=True,
+        ),
+    ),
+    "triangular": (
+        cyclic(0.01, peak=0.3, up=7),
+        quiet(lr_scheduler.CyclicLR, 0.01, 0.3, step_size_up=7),
+    ),
+    "triangular2, of uneven ways": (
+        cyclic(0.01, peak=0.3, up=9, down=4, mode="triangular2"),
+        quiet(
+            lr_scheduler.CyclicLR, 0.01, 0.3, step_size_up=9, step_size_down=4, mode="triangular2"
+        ),
+    ),
+    "exp_range": (
+        cyclic(0.01, peak=0.3, up=9, mode="exp_range", gamma=0.99),
+        quiet(lr_scheduler.CyclicLR, 0.01, 0.3, step_size_up=9, mode="exp_range", gamma=0.99),
+    ),
+}
+
+
+@pytest.mark.parametrize(("ours", "oracle"), LONG.values(), ids=LONG.keys())
+def test_equal_to_torch_over_a_whole_run(ours: Schedule, oracle: Any) -> None:
+    assert rates(ours, 200) == pytest.approx(theirs(oracle, 200), rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("ours", [ours for ours, _ in LONG.values()], ids=LONG.keys())
+def test_schedules_map_over_steps(ours: Schedule) -> None:
+    together = torch.vmap(ours)(torch.arange(30))
+    assert together.tolist() == pytest.approx(rates(ours, 30), rel=1e-12)
+
+
+def test_one_cycle_stays_at_its_end() -> None:
+    ours = one_cycle(1.0, steps=10)
+    assert rates(ours, 15)[9:] == [ours(torch.tensor(9)).item()] * 6
+
+
 def test_cosine_stays_at_its_end() -> None:
     assert rates(cosine(1.0, steps=4, final=0.25), 9)[4:] == [0.25] * 5
 
@@ -122,6 +201,42 @@ def test_warmup_goes_over_into_what_follows() -> None:
         (lambda: cosine(1.0, steps=0), r"steps counts steps; got 0; give a whole number"),
         (lambda: multistep(1.0, milestones=(0,)), r"a milestone counts steps; got 0"),
         (lambda: step(1.0, every=1.5), r"every counts steps; got 1.5"),  # type: ignore[arg-type]
+        (
+            lambda: one_cycle(1.0, steps=10, anneal="exp"),  # type: ignore[arg-type]
+            r"annealed by a cosine or a line; got anneal='exp'; give 'cos' or 'linear'",
+        ),
+        (
+            lambda: one_cycle(1.0, steps=10, div_factor=0.0),
+            r"divided by positive numbers; got div_factor=0.0, final_div_factor=10000.0; give",
+        ),
+        (
+            lambda: one_cycle(1.0, steps=10, pct_start=0.1),
+            r"takes some of its steps; got steps=10, pct_start=0.1, .*; give more steps",
+        ),
+        (
+            lambda: one_cycle(1.0, steps=10, pct_start=0.6, three_phase=True),
+            r"takes some of its steps; got steps=10, pct_start=0.6, three_phase=True",
+        ),
+        (lambda: cyclic(-1.0, peak=1.0), r"a learning rate is a number from 0; got -1.0"),
+        (lambda: cyclic(0.0, peak=1.0, up=0), r"up counts steps; got 0"),
+        (lambda: cyclic(0.0, peak=1.0, down=0), r"down counts steps; got 0"),
+        (
+            lambda: cyclic(0.0, peak=1.0, mode="round"),  # type: ignore[arg-type]
+            r"in one of three ways; got mode='round'; give one of triangular, ",
+        ),
+        (lambda: warm_restarts(1.0, steps=2, times=0), r"times counts steps; got 0"),
+        (
+            lambda: scaled(1.0, lambda s: 1.0 if s < 5 else 0.1),
+            r"one formula for all steps; got a function that torch cannot .*; compute with",
+        ),
+        (
+            lambda: scaled(1.0, lambda s: s.item()),
+            r"one formula for all steps; got .* instead of if",
+        ),
+        (
+            lambda: scaled(1.0, lambda s: torch.stack([s, s])),
+            r"answers one number; got a tensor of shape \[2\]; answer",
+        ),
         (lambda: warmup(1.0, steps=2, start=2.0), r"starts at a fraction of the rate; got start=2"),
     ],
 )

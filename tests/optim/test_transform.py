@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from artifact_fn import random, tree
 from artifact_fn.errors import OptimError
-from artifact_fn.optim import adam, chain, clip_by_global_norm, clip_by_value, global_norm, sgd
+from artifact_fn.optim import (
+    adam,
+    chain,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    global_norm,
+    sgd,
+)
 
 
 def grads_of(seed: int, scale: float) -> dict[str, torch.Tensor]:
@@ -32,6 +40,13 @@ def test_clipping_is_that_of_torch(seed: int, scale: float, limit: float) -> Non
     norm = torch.nn.utils.clip_grad_norm_(theirs, limit, foreach=False)
     assert tree.identical(list(ours.values()), [p.grad for p in theirs])
     assert torch.equal(global_norm(grads), norm)
+
+    clip = clip_by_norm(limit)
+    ours, _ = clip.update(grads, clip.init(grads), grads)
+    reset()
+    for param in theirs:
+        torch.nn.utils.clip_grad_norm_([param], limit, foreach=False)
+    assert tree.identical(list(ours.values()), [p.grad for p in theirs])
 
     clip = clip_by_value(limit)
     ours, _ = clip.update(grads, clip.init(grads), grads)
@@ -74,6 +89,7 @@ def test_a_chain_may_end_in_a_chain() -> None:
         (lambda: chain(sgd(0.1), clip_by_value(1.0)), r"got \(Rule, Transform\)"),
         (lambda: chain(sgd(0.1), sgd(0.1)), r"stand transforms of gradients; got \(Rule, Rule\)"),
         (lambda: clip_by_value(0.0), r"a value to clip to is positive; got 0.0; give a number"),
+        (lambda: clip_by_norm(0.0), r"a norm to clip to is positive; got 0.0; give a number"),
         (lambda: clip_by_global_norm(-1.0), r"a norm to clip to is positive; got -1.0"),
     ],
 )

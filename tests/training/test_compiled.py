@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch._inductor.config
 
+from artifact_fn import tree
 from artifact_fn.errors import CompileError
-from artifact_fn.training import compiled
+from artifact_fn.training import compiled, graph
 from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.statistics import Sum
 from tests.training.examples import columns, parts
@@ -72,3 +74,24 @@ def test_a_cache_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
         CompileError, match=r"could not be kept; got FileExistsError: .*; make .*file"
     ):
         compiled(lambda s, b: (s + 1, {}), cache=taken)(torch.ones(3), columns(3))
+
+
+def test_a_tensor_that_is_held_twice_may_be_two_tensors_later() -> None:
+    def step(state: Any, batch: Any) -> Any:
+        return {"a": state["a"] + 1, "b": state["b"] * 2}, {}
+
+    one, wrapped = torch.ones(3), compiled(step)
+    for state in ({"a": one, "b": one}, {"a": 3 * one, "b": 5 * one}, {"a": one, "b": one}):
+        assert tree.identical(wrapped(state, {}), step(state, {}))
+
+
+def test_a_long_compile_says_what_it_is_doing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(graph, "_PATIENCE", 0.0)
+    step = compiled(lambda s, b: (s + 5, {}), cache=tmp_path)
+    step(torch.ones(2), columns(3))
+    said = "artifact_fn: compiling a step; this is done once, and kept on disk\n"
+    assert capfd.readouterr().err == said
+    step(torch.ones(2), columns(3))
+    assert capfd.readouterr().err == "", "the second call compiles nothing"

@@ -204,14 +204,14 @@ def test_seconds_come_from_the_clock_that_was_given() -> None:
 @pytest.mark.parametrize(
     ("until", "folds", "message"),
     [
-        (patience("val/los", 2), {}, r"nothing makes the score 'val/los'; .* read 'val/loss' ins"),
+        (patience("val/lloss", 2), {}, r"nothing makes the score 'val/lloss'; .*d 'val/loss' ins"),
         (
             at_most(2) | reached("test/auc", 1.0, mode="max"),
             {},
             r"'test/auc'; got a fold that reads it; made are train/accuracy, train/grad_norm, "
             r"train/loss, train/lr, val/accuracy, val/loss; add a routine that makes it",
         ),
-        (at_most(2), {"best": best("val/f1")}, r"nothing makes the score 'val/f1'"),
+        (at_most(2), {"best": best("val/f1", mode="max")}, r"nothing makes the score 'val/f1'"),
     ],
 )
 def test_a_score_that_nobody_makes_is_refused_before_the_first_step(

@@ -20,6 +20,7 @@ from artifact_fn.errors import (
 )
 from artifact_fn.optim import sgd
 from artifact_fn.training import TrainState, compiled, epochs, functional, supervised, train_step
+from artifact_fn.training.guards import Watch
 from artifact_fn.training.preflight import tried
 from artifact_fn.training.statistics import mean
 from tests.training.examples import columns, loader, parts
@@ -236,3 +237,11 @@ def test_a_part_in_evaluation_mode_stays_in_it() -> None:
     after, _ = step(state, columns(6))
     moved = {path for path, b in after.buffers.items() if not torch.equal(b, state.buffers[path])}
     assert moved == {"2.running_mean", "2.running_var", "2.num_batches_tracked"}
+
+
+@pytest.mark.parametrize(("dropout", "drawn"), [(0.0, 0), (0.5, 1)])
+def test_fused_attention_draws_only_with_dropout(dropout: float, drawn: int) -> None:
+    query = torch.ones(1, 2, 4, 8)
+    with Watch() as watch, torch.random.fork_rng():
+        torch.nn.functional.scaled_dot_product_attention(query, query, query, dropout_p=dropout)
+    assert bool(watch.drawn) == bool(drawn)

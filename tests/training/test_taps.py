@@ -287,6 +287,9 @@ def _wrong(kind: str) -> Any:
         )
     if kind == "own step":
         return tapped(lambda state, batch: (state, {}), [taps.gradient_norms()], p.state, batch)
+    if kind == "rows by themselves":
+        step = train_step(p.objective, optim.sgd(0.1), clip_rows=1.0)
+        return tapped(step, [taps.activations(p.model)], p.state, batch)
     if kind == "no tap":
         return diagnostics()
     if kind == "no taps":
@@ -328,6 +331,11 @@ def _wrong(kind: str) -> Any:
             "own step",
             ObjectiveError,
             "ride on a step that train_step has made.* got function; make",
+        ),
+        (
+            "rows by themselves",
+            ObjectiveError,
+            "got clip_rows=1.0 and the tap 'activations'; watch",
         ),
         ("no tap", MetricError, "diagnostics watch something; got no tap; pass"),
         ("no taps", MetricError, "diagnostics watch taps and metrics; got str; pass"),

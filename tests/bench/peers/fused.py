@@ -5,21 +5,25 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from tests.bench.peers.models import network, set_up
+from tests.bench.peers.models import DEVICE, network, set_up
 from tests.bench.tasks import RATE, Task, arrays
 
 
 def prepare(task: Task) -> Callable[[int], dict[str, float]]:
     set_up(task)
-    x, y = map(torch.from_numpy, arrays(task))
-    module = network(task)
+    x, y = (torch.from_numpy(column).to(DEVICE) for column in arrays(task))
+    module = network(task).to(DEVICE)
     optimizer = torch.optim.Adam(module.parameters(), lr=RATE, fused=True)
 
     def run(epochs: int) -> dict[str, float]:
         for _ in range(epochs):
             module.train()
-            loss_sum, right, rows = torch.zeros(()), torch.zeros(()), 0
-            for index in torch.randperm(len(x)).split(task.batch):
+            loss_sum, right, rows = (
+                torch.zeros((), device=DEVICE),
+                torch.zeros((), device=DEVICE),
+                0,
+            )
+            for index in torch.randperm(len(x), device=DEVICE).split(task.batch):
                 xs, ys = x[index], y[index]
                 optimizer.zero_grad()
                 out = module(xs)

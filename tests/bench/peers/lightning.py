@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.bench.peers.models import network, set_up
+from tests.bench.peers.models import DEVICE, network, set_up
 from tests.bench.tasks import RATE, Task, arrays
 
 
@@ -44,7 +44,7 @@ def prepare(task: Task) -> Callable[[int], dict[str, float]]:
     def run(epochs: int) -> dict[str, float]:
         trainer = lightning.Trainer(
             max_epochs=epochs,
-            accelerator="cpu",
+            accelerator="gpu" if DEVICE == "cuda" else DEVICE,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

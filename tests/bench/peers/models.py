@@ -1,5 +1,7 @@
 """Models: the modules that every torch competitor trains."""
 
+import os
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,10 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.head(self.encoder(x).mean(1))
         return out
+
+
+DEVICE = os.environ.get("ARTIFACT_FN_DEVICE", "cpu")
+"""Where torch's competitors train."""
 
 
 def network(task: Task) -> nn.Module:

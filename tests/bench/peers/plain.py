@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.bench.peers.models import network, set_up
+from tests.bench.peers.models import DEVICE, network, set_up
 from tests.bench.tasks import RATE, Task, arrays
 
 
@@ -14,14 +14,19 @@ def prepare(task: Task) -> Callable[[int], dict[str, float]]:
     set_up(task)
     x, y = map(torch.from_numpy, arrays(task))
     loader = DataLoader(TensorDataset(x, y), batch_size=task.batch, shuffle=True)
-    module = network(task)
+    module = network(task).to(DEVICE)
     optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
 
     def run(epochs: int) -> dict[str, float]:
         for _ in range(epochs):
             module.train()
-            loss_sum, right, rows = torch.zeros(()), torch.zeros(()), 0
+            loss_sum, right, rows = (
+                torch.zeros((), device=DEVICE),
+                torch.zeros((), device=DEVICE),
+                0,
+            )
             for xs, ys in loader:
+                xs, ys = xs.to(DEVICE), ys.to(DEVICE)
                 optimizer.zero_grad()
                 out = module(xs)
                 loss = F.cross_entropy(out, ys)

@@ -1,0 +1,222 @@
+"""Run: an experiment in a directory, begun or taken up; the answer is a run or a fault."""
+
+import contextlib
+import os
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from returns.io import IOFailure, IOResult, IOSuccess
+
+from artifact_fn.folds.epoch import Run
+from artifact_fn.folds.fold import named
+from artifact_fn.runs.compared import compared, fold_digests
+from artifact_fn.runs.description import describe
+from artifact_fn.runs.directory import Directory, read_experiment, write_experiment
+from artifact_fn.runs.faults import Fault, Missing, Occupied
+from artifact_fn.runs.found import found
+from artifact_fn.runs.position import Position
+from artifact_fn.runs.provenance import environment
+from artifact_fn.runs.saving import Saving, Writer
+from artifact_fn.runs.session import Session, carried_on, everything, wall
+from artifact_fn.runs.signals import DEFAULT, listening
+from artifact_fn.runs.storage import checkpoint, files
+from artifact_fn.runs.storage.checkpoint import Mark
+from artifact_fn.runs.storage.journal import Journal, Record
+from artifact_fn.runs.storage.lock import locked
+from artifact_fn.runs.storage.values import encode
+from artifact_fn.training.experiment import CONTROL, Experiment, Place
+from artifact_fn.training.loop import Stream, check_reads
+from artifact_fn.training.state import TrainState
+
+Show = Callable[[Stream], Stream]
+"""Looks at a stream as it is read, such as `progress`."""
+
+
+def _unseen(stream: Stream) -> Stream:
+    return stream
+
+
+def run(
+    experiment: Experiment,
+    directory: str | Path,
+    *,
+    saving: Saving | None = None,
+    show: Show = _unseen,
+    signals: Sequence[int] = DEFAULT,
+    clock: Callable[[], float] = time.perf_counter,
+) -> IOResult[Run[TrainState], Fault]:
+    """Run an experiment from its beginning in a directory of its own.
+
+    Everything that is to be known of it is in the directory at any moment: kill the process
+    where you like, and `resume` goes on with the same bits.
+
+    Args:
+        experiment: What is run.
+        directory: Where; made if need be. It holds no other run.
+        saving: When checkpoints are made and which are kept; `Saving()` by default.
+        show: Looks at the stream of epochs as it is read.
+        signals: Those that end the run at its next cut, saved, with `Interrupted`. Their former
+            handlers are back when this returns, and after the first of them at once.
+        clock: Seconds.
+
+    Returns:
+        The run; or the fault: `Occupied`, `Locked`, `Storage`, `NotFinite`, `Interrupted`.
+
+    Raises:
+        ArtifactFnError: the experiment itself is at fault; nothing is written.
+
+    Example:
+        outcome = run(experiment, "runs/heart", show=progress)
+    """
+
+    def begun() -> Run[TrainState]:
+        where = Directory(Path(os.path.abspath(directory)))
+        if where.experiment.exists():
+            raise Occupied(where.root)
+        state = experiment.state()
+        stream = _stream(experiment, Place(state), show, clock)
+        start = Position(
+            Place(state), named(everything(experiment)).init(), fold_digests(experiment)
+        )
+        encode(start.value())  # what could not be saved is told before training
+        files.make(where.root)
+        with locked(where.root):
+            if where.experiment.exists():
+                raise Occupied(where.root)
+            record = {"environment": environment(), "experiment": describe(experiment)}
+            write_experiment(where, record)
+            with _session(experiment, where, stream, start, saving, signals, clock) as session:
+                return carried_on(session)
+
+    return _outcome(begun)
+
+
+def resume(
+    experiment: Experiment,
+    directory: str | Path,
+    *,
+    allow: Collection[str] = (),
+    wait: bool = False,
+    saving: Saving | None = None,
+    show: Show = _unseen,
+    signals: Sequence[int] = DEFAULT,
+    clock: Callable[[], float] = time.perf_counter,
+) -> IOResult[Run[TrainState], Fault]:
+    """Go on with a run where it was left, in the middle of an epoch too.
+
+    What follows is what would have followed: state, history, stopper and selection are the same
+    to the bit. A run that has ended is not run again; its answer is.
+
+    Args:
+        experiment: The one the run was begun with.
+        directory: Of the run.
+        allow: Fields of the experiment that may differ from then, e.g. `{"until"}`. A stopper
+            and folds that differ are asked over the journal's epochs first (which hold scores,
+            but no states); a selection that differs begins here.
+        wait: Whether to wait for another process that is at work in the directory.
+        saving: As in `run`; need not be the same as before.
+        show: As in `run`.
+        signals: As in `run`.
+        clock: As in `run`.
+
+    Returns:
+        The run; or the fault: `Missing`, `Changed`, `Locked`, `Damaged` (of `experiment.json` or
+        the journal: a damaged checkpoint is told by a warning, and an earlier one taken),
+        `Storage`, `NotFinite`, `Interrupted`.
+
+    Raises:
+        ArtifactFnError: the experiment itself is at fault.
+
+    Example:
+        outcome = resume(experiment, "runs/heart", allow={"until"})
+    """
+
+    def taken_up() -> Run[TrainState]:
+        where = Directory(Path(os.path.abspath(directory)))
+        if not where.experiment.exists():
+            raise Missing(where.root)
+        with locked(where.root, wait=wait):
+            then, now, description = read_experiment(where), environment(), describe(experiment)
+            other = compared(then, description, now["bits"], allow)
+            if other.told:
+                warnings.warn(
+                    f"the run goes on, but its last bits may differ: {'; '.join(other.told)}",
+                    stacklevel=4,
+                )
+            start, mark = found(experiment, where)
+            stream = _stream(experiment, start.place, show, clock, start.carry)
+            told: Record = {
+                "kind": "resumed",
+                "from": None if mark is None else mark.name,
+                "at": wall(),
+                "changed": sorted(other.fields),
+                "environment": now,
+            }
+            with _session(
+                experiment,
+                where,
+                stream,
+                start,
+                saving,
+                signals,
+                clock,
+                mark,
+                bool(other.fields or other.told),
+            ) as session:
+                session.journal.append([told])
+                if other.fields:  # from now on this is the experiment
+                    record = {"environment": then["environment"], "experiment": description}
+                    write_experiment(where, record)
+                return carried_on(session)
+
+    return _outcome(taken_up)
+
+
+def _stream(
+    experiment: Experiment,
+    start: Place,
+    show: Show,
+    clock: Callable[[], float],
+    carry: dict[str, Any] | None = None,
+) -> Stream:
+    """The epochs from a place on, which hold every score that a fold reads."""
+    start = start if carry is None else attrs.evolve(start, control=(carry[CONTROL],))
+    stream = show(experiment.stream(start, clock=clock))
+    check_reads(named(everything(experiment)).reads, stream.makes)
+    return stream
+
+
+def _outcome(effect: Callable[[], Run[TrainState]]) -> IOResult[Run[TrainState], Fault]:
+    try:
+        return IOSuccess(effect())
+    except Fault as fault:
+        return IOFailure(fault)
+
+
+@contextlib.contextmanager
+def _session(
+    experiment: Experiment,
+    where: Directory,
+    stream: Stream,
+    start: Position,
+    saving: Saving | None,
+    signals: Sequence[int],
+    clock: Callable[[], float],
+    mark: Mark | None = None,
+    changed: bool = False,
+) -> Iterator[Session]:
+    when = saving or Saving()
+    journal = Journal(where.journal)
+    try:
+        checkpoint.clean(where.checkpoints)
+        writer = Writer(where.checkpoints, when, [] if mark is None else [mark])
+        with listening(signals) as heard:
+            yield Session(
+                experiment, where, stream, start, journal, writer, when, heard, clock, changed
+            )
+    finally:
+        journal.close()

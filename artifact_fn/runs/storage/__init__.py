@@ -1,0 +1,1 @@
+"""Storage: what is on disk, and how it gets there whole."""

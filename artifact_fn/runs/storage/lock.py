@@ -1,0 +1,58 @@
+"""Lock: one process a run directory, for as long as it lives.
+
+The lock is the kernel's (flock), not a file's existence: it goes with the process that held it,
+however that ended. What the file says is for people.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from artifact_fn.runs.faults import Locked
+from artifact_fn.runs.storage import files
+
+
+@contextlib.contextmanager
+def locked(directory: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a directory's lock.
+
+    Args:
+        directory: It exists.
+        wait: Whether to wait for another holder instead of giving up.
+
+    Raises:
+        Locked: another process holds it; names who.
+        Storage: the disk refuses.
+    """
+    path = directory / "lock"
+    with files.told(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        with files.told(path):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise Locked(directory, _holder(handle)) from None
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, _myself(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _myself() -> bytes:
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
+
+
+def _holder(handle: int) -> str:
+    try:
+        who = json.loads(os.pread(handle, 4096, 0))
+        return f"pid {who['pid']} on {who['host']} since {who['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "a process that has not said who it is yet"

@@ -42,6 +42,27 @@ def test_binary_classification_eager_and_compiled(tmp_path: Path) -> None:
     assert len(lines) == compiled["epochs"] + 1
 
 
+def test_diagnostics_draws_what_it_has_seen(tmp_path: Path) -> None:
+    """Eagerly: the compiled way is tried by the laws, and takes long to compile."""
+    told = ran("--eager", "--epochs", "2", "--out", str(tmp_path), example="diagnostics")
+    assert list(told) == ["epochs", "train/loss", "val/accuracy", "figures", "digest"]
+    assert told["val/accuracy"] >= 0.8
+    drawn = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    assert drawn == [
+        "epoch_01/val_confusion_matrix.png",
+        "epoch_02/train_activations.png",
+        "epoch_02/train_dead_units.png",
+        "epoch_02/train_gradient_norms.png",
+        "epoch_02/train_gradients.png",
+        "epoch_02/train_update_ratios.png",
+        "epoch_02/val_confusion_matrix.png",
+    ]
+    assert all(path.stat().st_size > 8_000 for path in tmp_path.rglob("*.png"))
+    # Nothing that is watched changes what is trained.
+    again = ran("--eager", "--epochs", "2", example="diagnostics")
+    assert again["digest"] == told["digest"]
+
+
 def test_a_killed_run_goes_on_and_is_identical(tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, EXAMPLES / "resume.py", "--eager", "--epochs", "2", "--out", tmp_path],

@@ -1,6 +1,6 @@
 """Training: the arithmetic of training, pure."""
 
-from artifact_fn.training import metrics
+from artifact_fn.training import metrics, reducers, taps
 from artifact_fn.training.compiled import Compiled, compiled, eager
 from artifact_fn.training.contracts import (
     Arguments,
@@ -18,8 +18,10 @@ from artifact_fn.training.contracts import (
 from artifact_fn.training.control import Control
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.declared import Declared
+from artifact_fn.training.diagnostics import diagnostics
 from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.functional import functional
+from artifact_fn.training.judged import Outcome, collected, validation
 from artifact_fn.training.loop import Advance, Event, Stream, epochs, fit
 from artifact_fn.training.objectives import (
     from_output,
@@ -32,9 +34,10 @@ from artifact_fn.training.pairing import On, Pairing, on, typed
 from artifact_fn.training.per_sample import clipped_grads, per_sample_grads
 from artifact_fn.training.precision import autocast
 from artifact_fn.training.prediction import predict
-from artifact_fn.training.routines import Routine, evaluate, evaluation
+from artifact_fn.training.routines import Routine, evaluate, evaluation, with_plots
+from artifact_fn.training.sequence import sequence
 from artifact_fn.training.state import TrainState
-from artifact_fn.training.step import eval_step, sequence, train_step
+from artifact_fn.training.step import eval_step, train_step
 from artifact_fn.training.workflow import Workflow
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "ModelOutput",
     "Objective",
     "On",
+    "Outcome",
     "Pairing",
     "Place",
     "Routine",
@@ -65,8 +69,10 @@ __all__ = [
     "Workflow",
     "autocast",
     "clipped_grads",
+    "collected",
     "compiled",
     "cuts",
+    "diagnostics",
     "eager",
     "epochs",
     "eval_step",
@@ -81,9 +87,13 @@ __all__ = [
     "on",
     "per_sample_grads",
     "predict",
+    "reducers",
     "sequence",
     "supervised",
+    "taps",
     "train_step",
     "typed",
+    "validation",
     "weighted",
+    "with_plots",
 ]

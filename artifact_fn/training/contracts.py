@@ -136,12 +136,14 @@ class Model(Generic[I_contra, O_co, D_co]):
             present weights are its only beginning.
         declared: What its `forward` declares of its inputs and outputs (a `Declared`), or None
             where that is nothing.
+        template: Of its module, for `taps`; None for a model that is made of functions.
     """
 
     init: Init
     apply: Apply[I_contra, O_co]
     seeded: bool
     declared: D_co = attrs.field(default=None)
+    template: Any = attrs.field(default=None, eq=False, repr=False)
 
 
 @tree.node

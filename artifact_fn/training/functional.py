@@ -22,6 +22,7 @@ from artifact_fn.training.contracts import (
 )
 from artifact_fn.training.declared import Declared, declared
 from artifact_fn.training.template import Mode, Template, refuse_changes, template_of
+from artifact_fn.training.watched import WATCH, Watching
 
 # Which key a module's own `key` argument is; keyed modules count theirs from 0.
 _OWN = 0x6D6F64
@@ -99,6 +100,7 @@ def functional(source: Any, *, example: Any = None) -> Model[Any, Any, Any]:
             _apply(template),
             seeded=False,
             declared=declared(source),
+            template=template,
         )
     first = _built(source, example, seed=0)
     template = template_of(first)
@@ -115,7 +117,7 @@ def functional(source: Any, *, example: Any = None) -> Model[Any, Any, Any]:
             )
         return _fresh(template, contents)
 
-    return Model(init, _apply(template), seeded=True, declared=declared(first))
+    return Model(init, _apply(template), seeded=True, declared=declared(first), template=template)
 
 
 def _built(factory: Callable[[], nn.Module], example: Any, seed: int) -> nn.Module:
@@ -176,7 +178,9 @@ def _apply(template: Template) -> Any:
         training: bool,
         method: str = "forward",
     ) -> tuple[Any, Buffers]:
-        mode = template.training if training else template.evaluation
+        watching = _watching(params, template)
+        seen = template if watching is None else watching.watched
+        mode = seen.training if training else seen.evaluation
         # A training BatchNorm writes into the buffers it is given: it gets copies.
         held = {**params, **{p: t if p in fixed else t.clone() for p, t in buffers.items()}}
         tensors = {slot: _of(held, path) for slot, path in mode.slots.items()}
@@ -187,7 +191,7 @@ def _apply(template: Template) -> Any:
             kwargs["key"] = random.fold_in(key, _OWN)
         outputs, after = functional_call(
             mode.module,
-            {**tensors, **_keys(mode, key)},
+            {**tensors, **_keys(mode, key), **({} if watching is None else watching.tensors)},
             (method, given.args, kwargs, tuple(places.values())),
             tie_weights=False,
         )
@@ -197,6 +201,15 @@ def _apply(template: Template) -> Any:
         return outputs, {path: changed.get(path, tensor) for path, tensor in buffers.items()}
 
     return apply
+
+
+def _watching(params: Mapping[str, Any], template: Template) -> Watching | None:
+    """Who watches this model, of those that an objective has handed on among the parameters."""
+    for found in params.get(WATCH, ()):
+        if found.watched.template is template:
+            watching: Watching = found
+            return watching
+    return None
 
 
 def _of(held: Mapping[str, Tensor], path: str) -> Tensor:

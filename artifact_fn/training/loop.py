@@ -20,7 +20,8 @@ from artifact_fn.training.control import Control, check_control, steered, unchan
 from artifact_fn.training.cuts import cuts, grid
 from artifact_fn.training.places import check_state, check_step
 from artifact_fn.training.preflight import check_finite, first_batch, tried, warn_of_no_gradient
-from artifact_fn.training.routines import Prepared, Routine, prefixed
+from artifact_fn.training.riding import riding
+from artifact_fn.training.routines import Prepared, Routine, drawn, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, answers, merge
 from artifact_fn.tree import records
@@ -154,12 +155,13 @@ def epochs(
     _, found = tried(eager(step), state, first)
     check_finite(found)
     warn_of_no_gradient(found)
+    rides = riding(step, routines, state, first)
     prepared = [
-        (routine.due, routine.prepare(lambda other: like(step, other), state))
-        for routine in routines
+        (routine, routine.prepare(lambda other: like(step, other), state)) for routine in routines
     ]
     makes = [frozenset(f"{TRAIN}/{name}" for name in answers(found)[0])]
     makes += [part.makes for _, part in prepared]
+    makes += [frozenset(f"{TRAIN}/{name}" for name in more) for more in rides.makes]
     twice = {
         a for i, names in enumerate(makes) for a in names if a in frozenset().union(*makes[:i])
     }
@@ -179,16 +181,20 @@ def epochs(
         for index in itertools.count(completed + 1):
             if not begin:  # in its middle, an epoch has been steered already
                 current = steered(control, carry, current)
-            for cut in cuts(step, current, source, epoch=index, start=begin, chunk=chunk):
+            for cut in cuts(
+                rides.step(index), current, source, epoch=index, start=begin, chunk=chunk
+            ):
                 current = cut.state
                 if guarded:
                     check_skips(current.opt_state)
                 parts.append(cut.metrics)
                 yield Advance(index, cut.cursor, source.steps, current, tuple(parts))
-            scores, artifacts = prefixed(TRAIN, *answers(merge(parts)))
-            for part in _due(prepared, index):
-                more_scores, more_artifacts = part.run(current)
-                scores, artifacts = {**scores, **more_scores}, {**artifacts, **more_artifacts}
+            trained = prefixed(TRAIN, *answers(merge(parts)))
+            scores, artifacts = trained
+            for routine, part in _due(prepared, index):
+                made = part.run(current) if routine.rides is None else trained
+                scores = {**scores, **made[0]}
+                artifacts = {**artifacts, **made[1], **drawn(routine, made)}
             begin, parts = 0, []
             seconds = math.nan if clock is None else elapsed + clock() - began
             epoch = Epoch(index, current, scores, artifacts, seconds)
@@ -201,8 +207,10 @@ def epochs(
     return stream
 
 
-def _due(prepared: Sequence[tuple[Callable[[int], bool], Prepared]], index: int) -> list[Prepared]:
-    return [part for due, part in prepared if due(index)]
+def _due(
+    prepared: Sequence[tuple[Routine, Prepared]], index: int
+) -> list[tuple[Routine, Prepared]]:
+    return [(routine, part) for routine, part in prepared if routine.due(index)]
 
 
 def fit(

@@ -1,27 +1,35 @@
 """Routines: what is computed at the end of an epoch, when it is due."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol
 
 import attrs
 from typing_extensions import TypeVar
 
-from artifact_fn.errors import DataError
+from artifact_fn.errors import DataError, MetricError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
 from artifact_fn.training.contracts import Batch, Objective, Source, Step
 from artifact_fn.training.cuts import cuts
+from artifact_fn.training.metrics import Metric
 from artifact_fn.training.places import check_source, check_state
 from artifact_fn.training.preflight import first_batch, tried
+from artifact_fn.training.sites import unseen, watch
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers, merge
 from artifact_fn.training.step import eval_step
+from artifact_fn.training.tap import ModuleTap
+from artifact_fn.training.tapped import seeing
 
 Results = tuple[Mapping[str, float], Mapping[str, Any]]
 """Scores and artifacts by `split/name`."""
 
+Plot = Callable[[Mapping[str, Any]], Any]
+"""Results by name (floats and arrays) to a figure, or to figures by name."""
+
 S = TypeVar("S")
 B = TypeVar("B", bound=Batch)
+O = TypeVar("O")  # noqa: E741
 S_contra = TypeVar("S_contra", contravariant=True, default=TrainState)
 
 
@@ -56,12 +64,21 @@ class Routine(Generic[S_contra]):
         prepare: Called once before training, with the first state: finds out, on a first batch,
             what the routine makes and whether it works at all.
         over: Of one that names a split and no source: makes the routine of an experiment's data.
+        rides: Of one that rides on the training batches: (step, state, batch) to the step that
+            is taken in the epochs when it is due.
+        split: Prefix of what it makes.
+        plots: Drawn of what it makes: from its results without the prefix, by the name of the
+            plot.
     """
 
     name: str
     due: Cadence
     prepare: Callable[[Wrap, S_contra], Prepared[S_contra]]
     over: "Callable[[Mapping[str, Source[Any]]], Routine[S_contra]] | None" = None
+
+    rides: Callable[[Step[TrainState], TrainState, Batch], Step[TrainState]] | None = None
+    split: str = "train"
+    plots: Mapping[str, Plot] = attrs.field(factory=dict)
 
 
 def _itself(state: TrainState) -> TrainState:
@@ -70,13 +87,17 @@ def _itself(state: TrainState) -> TrainState:
 
 def evaluation(
     split: str,
-    objective: Objective[B, Any],
+    objective: Objective[B, O],
     source: Source[B] | None = None,
     *,
     every: int | Cadence = 1,
     of: Callable[[TrainState], TrainState] = _itself,
+    metrics: Sequence[Metric[B, O]] = (),
+    taps: Sequence[ModuleTap] = (),
 ) -> Routine:
     """The objective's loss and metrics over all of a source, in evaluation mode.
+
+    Nothing is read in an epoch when it is not due.
 
     Args:
         split: Prefix of the scores, e.g. `"val"` for `val/loss`.
@@ -86,11 +107,15 @@ def evaluation(
         every: At which epochs: every so many, or any cadence.
         of: What is evaluated, a function of the state: `optim.averaged` for the mean of the
             parameters that `optim.ema` or `optim.swa` keeps. Training does not see it.
+        metrics: Of this split, besides the objective's own.
+        taps: Of modules, whose outputs are watched over the source; see `taps.activations`.
 
     Raises:
         DataError: `split`, `objective` or `source` is none.
         FoldError: `every` is below 1, or neither a whole number nor a cadence.
         OptimError: when training begins, `of=optim.averaged` and the optimizer keeps no mean.
+        MetricError: something else than a metric or a tap of outputs; in an evaluation there are
+            no gradients.
 
     Example:
         >>> import torch
@@ -114,16 +139,20 @@ def evaluation(
         )
     due = every if callable(every) else at_every(every)
     name = f"evaluation({split!r})"
+    _check_watched(metrics, taps)
     if source is None:
-        return Routine(
-            name, due, _without(split), lambda data: _over(split, objective, data, due, of)
-        )
+
+        def over(data: Mapping[str, Source[Any]]) -> Routine:
+            given = _split_of(data, split)
+            return evaluation(split, objective, given, every=due, of=of, metrics=metrics, taps=taps)
+
+        return Routine(name, due, _without(split), over, split=split)
     check_source(source)
 
     def prepare(wrap: Wrap, state: TrainState) -> Prepared:
-        step = eval_step(objective)
-        _, metrics = tried(step, of(state), first_batch(source))
-        names, _ = answers(metrics)
+        first = first_batch(source)
+        step = eval_step(_watched(objective, metrics, taps, of(state), first))
+        names, _ = answers(tried(step, of(state), first)[1])
         wrapped = wrap(step)
 
         def run(state: TrainState) -> Results:
@@ -131,23 +160,17 @@ def evaluation(
 
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
-    return Routine(name, due, prepare)
+    return Routine(name, due, prepare, split=split)
 
 
-def _over(
-    split: str,
-    objective: Objective[Any, Any],
-    data: Mapping[str, Source[Any]],
-    due: Cadence,
-    of: Callable[[TrainState], TrainState],
-) -> Routine:
+def _split_of(data: Mapping[str, Source[Any]], split: str) -> Source[Any]:
     if split not in data:
         raise DataError(
             f"an evaluation of {split!r} needs data of that split",
             got=f"data of {', '.join(map(repr, map(str, data)))}",
             do=f"add {split!r} to the experiment's data, or give evaluation(...) a source",
         )
-    return evaluation(split, objective, data[split], every=due, of=of)
+    return data[split]
 
 
 def _without(split: str) -> Callable[[Wrap, TrainState], Prepared]:
@@ -159,6 +182,35 @@ def _without(split: str) -> Callable[[Wrap, TrainState], Prepared]:
         )
 
     return prepare
+
+
+def _check_watched(metrics: Sequence[Any], taps: Sequence[Any]) -> None:
+    right = all(isinstance(metric, Metric) for metric in metrics) and all(
+        isinstance(tap, ModuleTap) and not tap.gradient for tap in taps
+    )
+    if not right:
+        raise MetricError(
+            "an evaluation has metrics, and taps of what modules answer",
+            got=", ".join(type(part).__name__ for part in (*metrics, *taps)),
+            do="leave taps of gradients to diagnostics(...), where there are gradients",
+        )
+
+
+def _watched(
+    objective: Objective[B, O],
+    metrics: Sequence[Metric[B, O]],
+    taps: Sequence[ModuleTap],
+    state: TrainState,
+    batch: B,
+) -> Objective[B, O]:
+    if not metrics and not taps:
+        return objective
+    modules = watch(objective, taps, state, batch, training=False)
+    names = {site.name for part in modules for site in part.sites}
+    for tap in taps:
+        if not any(name.startswith(f"{tap.name}/") for name in names):
+            raise unseen(tap)
+    return seeing(objective, modules, metrics)
 
 
 def evaluate(
@@ -193,6 +245,52 @@ def evaluate(
     first_batch(source)
     scores, _ = _swept(eval_step(objective), state, source)
     return dict(scores)
+
+
+def drawn(routine: Routine, results: Results) -> dict[str, Any]:
+    """The plots of a routine, by `split/name`; of several figures `split/name/figure`."""
+    own = f"{routine.split}/"
+    whole = {**results[0], **results[1]}
+    given = {name.removeprefix(own): value for name, value in whole.items()}
+    found: dict[str, Any] = {}
+    for name, plot in routine.plots.items():
+        figure = plot(given)
+        if isinstance(figure, Mapping):
+            found.update({f"{own}{name}/{part}": value for part, value in figure.items()})
+        else:
+            found[f"{own}{name}"] = figure
+    return found
+
+
+def with_plots(routine: Routine, **plots: Plot) -> Routine:
+    """The same routine, which also draws what it makes.
+
+    Args:
+        routine: Any.
+        plots: From its results by name, without the split, to a figure or to figures by name.
+
+    Raises:
+        DataError: a plot is no function, or its name is taken.
+
+    Example:
+        >>> from artifact_fn.training.diagnostics import diagnostics
+        >>> from artifact_fn.training.tap import gradient_norms
+        >>> watched = diagnostics(gradient_norms())
+        >>> list(with_plots(watched, largest=lambda results: max(results.values())).plots)
+        ['largest']
+    """
+    for name, plot in plots.items():
+        if not callable(plot) or name in routine.plots:
+            raise DataError(
+                "a plot is a function of results, and has a name of its own",
+                got=f"{name}={plot!r}",
+                do="pass e.g. with_plots(routine, confusion=plots.confusion('confusion'))",
+            )
+    drawing = attrs.evolve(routine, plots={**routine.plots, **plots})
+    over = routine.over
+    if over is None:
+        return drawing
+    return attrs.evolve(drawing, over=lambda data: with_plots(over(data), **plots))
 
 
 def prefixed(split: str, scores: Mapping[str, float], artifacts: Mapping[str, Any]) -> Results:

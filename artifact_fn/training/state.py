@@ -123,7 +123,7 @@ def selected_params(params: Params, pattern: str | None) -> Params:
     if pattern is None:
         return params
     pattern = pattern.replace(".", "/")
-    chosen = {p: t for p, t in params.items() if _matches(p.replace(".", "/"), pattern)}
+    chosen = {p: t for p, t in params.items() if path_matches(p.replace(".", "/"), pattern)}
     if not chosen:
         raise OptimError(
             f"no parameter matches {pattern!r}",
@@ -133,7 +133,7 @@ def selected_params(params: Params, pattern: str | None) -> Params:
     return chosen
 
 
-def _matches(path: str, pattern: str) -> bool:
+def path_matches(path: str, pattern: str) -> bool:
     """Whether a path matches a pattern in which `*` stands for anything.
 
     Not fnmatch: this runs while a step is traced, where its cache of patterns is refused.

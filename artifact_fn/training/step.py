@@ -4,7 +4,8 @@
 # inside a compiled step.
 from __future__ import annotations
 
-from typing import Any, Generic
+from collections.abc import Mapping
+from typing import Any, Generic, NamedTuple
 
 import attrs
 import torch
@@ -13,7 +14,7 @@ from torch.func import grad_and_value
 from typing_extensions import TypeVar
 
 from artifact_fn import random, tree
-from artifact_fn.errors import MetricError, OptimError
+from artifact_fn.errors import OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Optimizer, check_rule_at_end
 from artifact_fn.training.batches import rows
@@ -29,6 +30,22 @@ B_contra = TypeVar("B_contra", contravariant=True, default=Any)
 # fold_in(key, step), every other purpose from a key of its own.
 EVALUATION = 0x65766C
 ORDER = 0x6F7264
+
+
+class Taken(NamedTuple):
+    """All that one step of training has made.
+
+    Attributes:
+        state: The next one.
+        metrics: Of the batch.
+        grads: Of the trained parameters, before any clipping.
+        rooms: The gradients of what was handed to the objective besides parameters.
+    """
+
+    state: TrainState
+    metrics: Metrics
+    grads: Params
+    rooms: Params
 
 
 @attrs.frozen(eq=False)
@@ -109,62 +126,70 @@ def train_step(
         )
     if clip_rows is not None:
         check_norm(clip_rows)
-    prefix = "" if name is None else f"{name}/"
 
     def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
-        key = random.fold_in(state.key, state.step)
-        trained = selected_params(state.params, only)
-        grads, metrics, buffers = _gradients(
-            objective, state, trained, batch, key, accumulate, clip_rows
-        )
-        opt_state = state.opt_state if name is None else state.opt_state[name]
-        updated, opt_state = optimizer.update(grads, opt_state, trained)
-        told = {**optimizer.report(opt_state), "grad_norm": global_norm(grads)}
-        after = TrainState(
-            state.step + 1,
-            {**state.params, **updated},
-            buffers,
-            opt_state if name is None else {**state.opt_state, name: opt_state},
-            state.key,
-        )
-        whole = {**metrics, **{part: _of_one_step(value) for part, value in told.items()}}
-        return after, {f"{prefix}{part}": value for part, value in whole.items()}
+        found = taken(made, state, batch)
+        return found.state, found.metrics
 
-    return TrainStep(step, objective, optimizer, name, only, accumulate, clip_rows)
+    made = TrainStep(step, objective, optimizer, name, only, accumulate, clip_rows)
+    return made
 
 
-def sequence(*steps: Step[TrainState, B]) -> Step[TrainState, B]:
-    """Several steps on each batch, one after the other, as one step.
+def taken(
+    step: TrainStep,
+    state: TrainState,
+    batch: Batch,
+    *,
+    objective: Objective | None = None,
+    rooms: Params | None = None,
+) -> Taken:
+    """A step of training, and all that was made on the way.
 
-    Each counts as a step of the state. Where two make the same metric, give them names.
+    Args:
+        step: What is done.
+        state: Before it.
+        batch: A pytree of tensors [B, ...].
+        objective: In the place of the step's own.
+        rooms: Tensors by name that the objective is given among the parameters, and whose
+            gradients are asked for; where a batch is taken in parts, theirs are added.
     """
+    key = random.fold_in(state.key, state.step)
+    trained = selected_params(state.params, step.only)
+    minimised = step.objective if objective is None else objective
+    grads, beside, metrics, buffers = _gradients(
+        minimised, state, trained, rooms or {}, batch, key, step.accumulate, step.clip_rows
+    )
+    named = step.name
+    opt_state = state.opt_state if named is None else state.opt_state[named]
+    updated, opt_state = step.optimizer.update(grads, opt_state, trained)
+    told = {**step.optimizer.report(opt_state), "grad_norm": global_norm(grads)}
+    after = TrainState(
+        state.step + 1,
+        {**state.params, **updated},
+        buffers,
+        opt_state if named is None else {**state.opt_state, named: opt_state},
+        state.key,
+    )
+    whole = {**metrics, **{part: of_one_step(value) for part, value in told.items()}}
+    return Taken(after, prefixed_metrics(step, whole), grads, beside)
 
-    def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:
-        metrics: Metrics = {}
-        for part in steps:
-            state, found = part(state, batch)
-            twice = metrics.keys() & found.keys()
-            if twice:
-                raise MetricError(
-                    "two steps of a sequence make the same metric",
-                    got=", ".join(sorted(twice)),
-                    do="name them: train_step(..., name=...)",
-                )
-            metrics = {**metrics, **found}
-        return state, metrics
 
-    return step
+def prefixed_metrics(step: TrainStep, metrics: Mapping[str, Any]) -> Metrics:
+    """Metrics under the name of the step's optimizer, where it has one."""
+    prefix = "" if step.name is None else f"{step.name}/"
+    return {f"{prefix}{part}": value for part, value in metrics.items()}
 
 
 def _gradients(
     objective: Objective,
     state: TrainState,
     trained: Params,
+    rooms: Params,
     batch: Batch,
     key: Tensor,
     accumulate: int,
     clip_rows: float | None,
-) -> tuple[Params, Metrics, Buffers]:
+) -> tuple[Params, Params, Metrics, Buffers]:
     buffers, every = state.buffers, rows(batch)
     size = -(-every // accumulate)
 
@@ -172,6 +197,7 @@ def _gradients(
         return objective({**state.params, **params}, *rest)
 
     weighted: list[Params] = []
+    beside: list[Params] = []
     found: list[Metrics] = []
     for i, start in enumerate(range(0, every, size)):
         part, part_key = batch, key
@@ -180,22 +206,32 @@ def _gradients(
             part_key = random.fold_in(key, i)
 
         def loss_of(
-            params: Params, part: Batch = part, key: Tensor = part_key, buffers: Buffers = buffers
+            given: tuple[Params, Params],
+            part: Batch = part,
+            key: Tensor = part_key,
+            buffers: Buffers = buffers,
         ) -> tuple[Tensor, tuple[Metrics, Buffers]]:
-            loss, aux = whole(params, buffers, part, key, True)
+            loss, aux = whole({**given[0], **given[1]}, buffers, part, key, True)
             return loss, (aux.metrics, aux.buffers)
 
         if clip_rows is None:
-            grads, (_, (metrics, buffers)) = grad_and_value(loss_of, has_aux=True)(trained)
+            asked = grad_and_value(loss_of, has_aux=True)
+            (grads, more), (_, (metrics, buffers)) = asked((trained, rooms))
         else:
             grads, metrics = clipped_grads(whole, clip_rows)(trained, buffers, part, part_key)
+            more = {}
         share = rows(part) / every
         weighted.append(grads if share == 1 else {p: share * g for p, g in grads.items()})
+        beside.append(more)
         found.append(metrics)
-    total = weighted[0]
-    for grads in weighted[1:]:
-        total = {path: total[path] + grad for path, grad in grads.items()}
-    return total, merge(found), buffers
+    return _total(weighted), _total(beside), merge(found), buffers
+
+
+def _total(parts: list[Params]) -> Params:
+    total = parts[0]
+    for part in parts[1:]:
+        total = {path: total[path] + leaf for path, leaf in part.items()}
+    return total
 
 
 def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
@@ -213,7 +249,7 @@ def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
     return step
 
 
-def _of_one_step(value: Tensor) -> Statistic:
+def of_one_step(value: Tensor) -> Statistic:
     """What one step tells: a floating value is a mean over steps, a whole one adds up."""
     # Cloned: a rate is a leaf of the state, and an answer shares no memory with its arguments.
     if not value.is_floating_point():

@@ -1,6 +1,7 @@
 """Workflow: a source and a model, with what is minimised and measured of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from artifact_fn.errors import MetricError
 from artifact_fn.folds.cadence import Cadence
+from artifact_fn.folds.fold import Fold
 from artifact_fn.optim.transform import Optimizer
 from artifact_fn.training import objectives, routines
 from artifact_fn.training.agreement import check_batch, check_columns, check_promise, checked
@@ -21,14 +23,19 @@ from artifact_fn.training.contracts import (
     Step,
 )
 from artifact_fn.training.declared import Declared, reads
+from artifact_fn.training.diagnostics import diagnostics
+from artifact_fn.training.judged import Outcome, collected
 from artifact_fn.training.metrics import Metric, metric
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Statistic
 from artifact_fn.training.step import train_step
+from artifact_fn.training.tap import ModuleTap, StepTap
 
 I = TypeVar("I", bound=ModelInput)  # noqa: E741
 O = TypeVar("O", bound=ModelOutput)  # noqa: E741
 R = TypeVar("R")
+
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @attrs.frozen(eq=False)
@@ -120,6 +127,8 @@ class Workflow(Generic[I, O]):
         source: Source[I],
         *,
         every: int | Cadence = 1,
+        metrics: Mapping[str, Callable[[I, O], Tensor | Statistic]] = NONE,
+        taps: Sequence[ModuleTap] = (),
         of: Callable[[TrainState], TrainState] | None = None,
     ) -> routines.Routine:
         """The losses and metrics over all of another source, in evaluation mode.
@@ -128,22 +137,75 @@ class Workflow(Generic[I, O]):
             split: Prefix of the scores, e.g. `"val"` for `val/loss`.
             source: Of batches of the same type.
             every: At which epochs: every so many, or any cadence.
+            metrics: Of this split alone, as in `measure`.
+            taps: Of modules, see `taps.activations`.
             of: What is evaluated, a function of the state, such as `optim.averaged`; None for the
                 state itself.
 
         Raises:
             DataError: something reads a column that the source does not hold.
+            MetricError: a metric's name is taken.
         """
+        whole = self.measure(**metrics) if metrics else self
+        whole._check_readers(source)
+        objective = whole.objective()
+        if of is None:
+            return routines.evaluation(split, objective, source, every=every, taps=taps)
+        return routines.evaluation(split, objective, source, every=every, taps=taps, of=of)
+
+    def collected(
+        self,
+        split: str,
+        source: Source[I],
+        *,
+        every: int | Cadence = 1,
+        **folds: Fold[Outcome[I, O], Any, Any],
+    ) -> routines.Routine:
+        """What folds compute of every batch of a source and the model's answers to it.
+
+        Args:
+            split: Prefix of the results.
+            source: Of batches of the same type.
+            every: At which epochs: every so many, or any cadence.
+            folds: Over `Outcome`, by the name of what they answer; see `judged.collected`.
+
+        Raises:
+            DataError: something reads a column that the source does not hold, or there is no fold.
+        """
+        self._check_readers(source)
+        return collected(split, self.objective(), source, folds, every=every)
+
+    def diagnostics(
+        self,
+        *taps: ModuleTap | StepTap,
+        every: int | Cadence = 1,
+        metrics: Mapping[str, Callable[[I, O], Tensor | Statistic]] = NONE,
+    ) -> routines.Routine:
+        """What is watched of the training batches; see `diagnostics`.
+
+        Args:
+            taps: Of modules and of the step.
+            every: At which epochs: every so many, or any cadence.
+            metrics: Of the training batches, in these epochs alone; as in `measure`.
+
+        Raises:
+            MetricError: there is nothing to watch.
+        """
+        for name, function in metrics.items():
+            check_reader(self.source, self.model.declared, function, f"the metric {name!r}")
+        measured = [
+            metric(name, _reading(function, f"the metric {name!r}"))
+            for name, function in metrics.items()
+        ]
+        return diagnostics(*taps, *measured, every=every)
+
+    def _check_readers(self, source: Source[I]) -> None:
         declared = self.model.declared
         check_columns(source, declared.inputs, f"{declared.name}.forward")
         for name, loss in self.losses.items():
             check_reader(source, declared, loss, f"the loss {name!r}")
         for name, function in self.metrics.items():
             check_reader(source, declared, function, f"the metric {name!r}")
-        objective = self.objective()
-        if of is None:
-            return routines.evaluation(split, objective, source, every=every)
-        return routines.evaluation(split, objective, source, every=every, of=of)
 
 
 def check_reader(

@@ -5,7 +5,7 @@ import argparse
 from tests.bench import environments
 from tests.bench.tasks import TASKS
 
-OTHERS = ("overhead", "memory", "coldstart", "optim", "setup")
+OTHERS = ("overhead", "diagnostics", "memory", "coldstart", "optim", "setup")
 
 
 def main() -> None:
@@ -22,6 +22,10 @@ def main() -> None:
         from tests.bench.overhead import overhead
 
         overhead(given.rounds or 100)
+    elif given.name == "diagnostics":
+        from tests.bench.diagnostics import measure
+
+        measure(given.rounds or 9)
     elif given.name == "memory":
         from tests.bench.memory import memory
 

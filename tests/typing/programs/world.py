@@ -10,7 +10,8 @@ from typing_extensions import ReadOnly
 
 import artifact_fn as af
 from artifact_fn import random
-from artifact_fn.training import Model, Workflow
+from artifact_fn.folds import Fold
+from artifact_fn.training import Model, Outcome, Routine, Workflow
 from artifact_fn.training.pairing import I, O
 from artifact_fn.training.statistics import answers
 
@@ -198,3 +199,30 @@ def two_steps(workflow: Workflow[I, O]) -> dict[str, float]:
 
 def use(model: Model[X, Logits]) -> None:
     """Something that needs a classifier of x."""
+
+
+def counting(outcome: Outcome[ReadsY, ReadsLogits]) -> int:
+    return int((outcome.outputs["logits"].argmax(1) == outcome.inputs["y"]).sum())
+
+
+def _zero() -> int:
+    return 0
+
+
+def _same(count: int) -> float:
+    return float(count)
+
+
+HITS: Fold[Outcome[ReadsY, ReadsLogits], int, float] = Fold(
+    _zero, lambda count, outcome: count + counting(outcome), _same
+)
+MASKED_ROWS: Fold[Outcome[ReadsMask, ReadsLogits], int, float] = Fold(
+    _zero, lambda count, outcome: count + int(outcome.inputs["mask"].sum()), _same
+)
+
+
+def after_two_epochs(workflow: Workflow[I, O], *routines: Routine) -> dict[str, float]:
+    """The scores of the second epoch."""
+    state = workflow.state(OPTIMIZER, seed=0)
+    stream = af.epochs(workflow.step(OPTIMIZER), state, workflow.source, routines=routines)
+    return dict(af.fit(stream, until=af.at_most(2)).last.scores)

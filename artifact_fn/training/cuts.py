@@ -141,11 +141,14 @@ def _advance(
 ) -> Advance:
     """How an epoch gets from one cut to the next."""
     if isinstance(step, Compiled) and isinstance(source, Gathered):
-        rows = len(next(iter(tree.leaves(source.columns))))
-        whole = min(rows // source.batch_size, source.steps or 0)
-        turns = _turns(whole, size, step.steps_a_call(state))
-        if turns > 1:
-            return _by_chunks(step, source, source.order(key, epoch), whole, turns)
+        most = step.steps_a_call(state)
+        if most > 1:
+            order = source.order(key, epoch)
+            # Of its rows, not of the table's: members that each read all of it have more.
+            whole = min(len(order) // source.batch_size, source.steps or 0)
+            turns = _turns(whole, size, most)
+            if turns > 1:
+                return _by_chunks(step, source, order, whole, turns)
     return _by_batches(step, source.batches(key, epoch, start))
 
 

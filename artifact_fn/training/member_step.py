@@ -3,6 +3,10 @@
 The vmap of the step over stacked states. A member that has stopped comes out as it went in.
 """
 
+# Annotations stay strings: Dynamo cannot evaluate `tuple[X, Y]` where a function is defined
+# inside a compiled step.
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,7 +5,7 @@ import argparse
 from tests.bench import environments
 from tests.bench.tasks import TASKS
 
-OTHERS = ("overhead", "memory", "coldstart", "setup")
+OTHERS = ("overhead", "memory", "coldstart", "ensemble", "setup")
 
 
 def main() -> None:
@@ -22,6 +22,10 @@ def main() -> None:
         from tests.bench.overhead import overhead
 
         overhead(given.rounds or 15)
+    elif given.name == "ensemble":
+        from tests.bench.ensemble import ensemble
+
+        ensemble(given.rounds or 7)
     elif given.name == "memory":
         from tests.bench.memory import memory
 

@@ -173,7 +173,9 @@ def ensemble(
     first = {
         seed: TrainState.create(model, optimizer, seed=seed, only=only) for seed in set(chosen)
     }
-    combined = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    combined = [
+        dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
+    ]
     points: list[dict[str, float]] = []
     states = []
     for values, split, seed in itertools.product(combined, range(splits), chosen):
@@ -209,7 +211,9 @@ def _with(state: TrainState, values: Mapping[str, float]) -> TrainState:
                 got=f"a grid of {name}, which the rule was made with as 0",
                 do="make the rule with another value; those of the grid take its place",
             )
-        state = tree.replace(state, opt_state=tree.map_records(_setter(name, value), state.opt_state, RuleState))
+        state = tree.replace(
+            state, opt_state=tree.map_records(_setter(name, value), state.opt_state, RuleState)
+        )
     return state
 
 
@@ -237,7 +241,9 @@ def _check(
                 do="give a list of numbers, e.g. grid={'lr': [1e-3, 1e-2]}",
             )
     for name, count in (("splits", splits), ("at_once", at_once)):
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        if count is not None and (
+            isinstance(count, bool) or not isinstance(count, int) or count < 1
+        ):
             raise EnsembleError(
                 f"{name} is a whole number of at least 1", got=repr(count), do="give 1 or more"
             )

@@ -41,9 +41,7 @@ class Footprint:
         )
 
 
-def footprint(
-    together: Ensemble, step: Step[TrainState, Any], source: Source[Any]
-) -> Footprint:
+def footprint(together: Ensemble, step: Step[TrainState, Any], source: Source[Any]) -> Footprint:
     """What training an ensemble will use, as measured on an eager step of one member.
 
     A compiled step fuses operations and needs less. Choose `ensemble(..., at_once=...)` by it.
@@ -57,10 +55,9 @@ def footprint(
         DataError: the source yields nothing.
 
     Example:
-        >>> from artifact_fn.optim import sgd
-        >>> from artifact_fn.training.functional import functional
-        >>> from artifact_fn.training.member_batches import of_each
-        >>> # footprint(ensemble(model, sgd(0.1), seeds=64), train_step(objective, sgd(0.1)), train)
+        >>> used = Footprint(members=64, at_once=16, state=2_000_000, working=800_000)
+        >>> print(used)
+        64 members, 16 at once: 4.8 MB, of which 2.0 MB a state of all and 800.0 kB at work
     """
     batch = first_batch(source)
     one = together.member(together.state, 0)

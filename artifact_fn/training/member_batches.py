@@ -92,12 +92,12 @@ class EachGathered:
             ]
         )
         size = self.batch_size // len(self.sources)
-        return torch.cat([part.reshape(-1) for part in orders.split(size, dim=1)])
+        return torch.cat([part.reshape(-1) for part in torch.split(orders, size, dim=1)])
 
     def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Iterator[Any]:
         """Batches `Each` [M * B, ...]; `key` is int32 [M, 2], or None."""
         order = self.order(key, epoch)
-        parts = order.split(self.batch_size)[start : self.steps]
+        parts = torch.split(order, self.batch_size)[start : self.steps]
         return (
             tree.map(lambda column, rows=part: column.index_select(0, rows), self.columns)
             for part in parts

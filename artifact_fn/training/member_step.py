@@ -109,8 +109,12 @@ class MembersStep:
             parts.append(
                 _taken(
                     self.step,
-                    tree.map(lambda leaf, some=some: leaf[some], alone) if size < self.members else alone,
-                    tree.map(lambda leaf, some=some: leaf[some], given) if own and size < self.members else given,
+                    tree.map(lambda leaf, some=some: leaf[some], alone)
+                    if size < self.members
+                    else alone,
+                    tree.map(lambda leaf, some=some: leaf[some], given)
+                    if own and size < self.members
+                    else given,
                     running[some],
                     own,
                 )

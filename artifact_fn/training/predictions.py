@@ -115,4 +115,7 @@ def disagreement(logits: Tensor) -> Tensor:
         own, together = (torch.stack([p, 1 - p], -1) for p in (own, together))
     else:
         own = logits.softmax(-1)
-    return torch.special.entr(together).sum(-1) - torch.special.entr(own).sum(-1).mean(0)
+    difference: Tensor = torch.special.entr(together).sum(-1) - torch.special.entr(own).sum(
+        -1
+    ).mean(0)
+    return difference

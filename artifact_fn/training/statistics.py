@@ -157,9 +157,7 @@ def collapsed(stacked: Metrics) -> Metrics:
 def _collapsed(stacked: Statistic) -> Statistic:
     if isinstance(stacked, OfMembers):
         return OfMembers(_collapsed(stacked.statistic), stacked.told.amax(0))
-    fields = {
-        field: _JOINS[join](getattr(stacked, field)) for field, join in stacked.joins.items()
-    }
+    fields = {field: _JOINS[join](getattr(stacked, field)) for field, join in stacked.joins.items()}
     return tree.replace(stacked, **fields)
 
 
@@ -172,9 +170,7 @@ def _joins(statistic: Statistic) -> list[Join]:
     if isinstance(statistic, OfMembers):
         return [*_joins(statistic.statistic), "max"]
     return [
-        statistic.joins[field]
-        for field, part in vars(statistic).items()
-        for _ in tree.leaves(part)
+        statistic.joins[field] for field, part in vars(statistic).items() for _ in tree.leaves(part)
     ]
 
 
@@ -208,8 +204,10 @@ def answers(metrics: Metrics) -> tuple[dict[str, float], dict[str, NDArray[Any]]
     """What metrics say, on the host: scores (scalars) and arrays (everything else) by name."""
     told: dict[str, Tensor] = {}
     for name, statistic in metrics.items():
-        many = isinstance(statistic, OfMembers)
-        told |= statistic.told_as(name) if many else {name: statistic.answer()}
+        if isinstance(statistic, OfMembers):
+            told |= statistic.told_as(name)
+        else:
+            told[name] = statistic.answer()
     scalars = {name: value for name, value in told.items() if value.ndim == 0}
     arrays = {name: _array(value) for name, value in told.items() if value.ndim > 0}
     if not scalars:

@@ -42,7 +42,9 @@ def _raced(task: Task, members: int, rounds: int) -> None:
         ratio = statistics.median(
             members * b / a for a, b in zip(times["ensemble"], times[peer], strict=True)
         )
-        print(f"ratio ensemble{'' if task.name == 'small' else f' {task.name}'} {PEERS[peer]} {ratio:.2f}")
+        print(
+            f"ratio ensemble{'' if task.name == 'small' else f' {task.name}'} {PEERS[peer]} {ratio:.2f}"
+        )
     for peer in PEERS:
         if peer not in running:
             print(f"missing {peer}: python -m tests.bench setup")

@@ -17,7 +17,6 @@ from artifact_fn.folds import Epoch, Run, Stopper, at_most, best, history, patie
 from artifact_fn.folds.members import member_history
 from artifact_fn.optim import Optimizer
 from artifact_fn.training import (
-    Model,
     TrainState,
     compiled,
     cuts,
@@ -37,25 +36,44 @@ from artifact_fn.training.member_evaluation import evaluate_each
 from artifact_fn.training.member_folds import best_of_each, each_control, stop_each
 from artifact_fn.training.predictions import disagreement, mixture, predict_each
 from artifact_fn.training.statistics import Sum
-from tests.training.examples import columns, loader, mlp, parts
+from tests.training.examples import columns, loader, mlp
 
-# 0.bias stands before a BatchNorm: its gradient is rounding, which an adaptive rule amplifies, and
-# the running mean follows it.
-CANCELLED = ("0.bias", "running_mean")
 TRAIN, VAL = loader(50, 16), loader(24, 24)
+
+
+def net() -> nn.Module:
+    """`examples.mlp` without the bias before its BatchNorm.
+
+    That bias has no true gradient, and an adaptive rule makes whole steps of its rounding.
+    """
+    return nn.Sequential(
+        nn.Linear(4, 8, bias=False),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Dropout(0.25),
+        nn.Linear(8, 3),
+    )
+
+
+MODEL = functional(net)
+OBJECTIVE = supervised(MODEL, F.cross_entropy, metrics=[metrics.accuracy(), metrics.confusion(3)])
 
 
 def adamw(lr: float = 1e-2) -> Optimizer:
     return optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(lr))
 
 
-def close(ours: Any, theirs: Any, *, rtol: float = 1e-4, atol: float = 1e-5) -> None:
+STEP = train_step(OBJECTIVE, adamw())
+SINGLE = TrainState.create(MODEL, adamw(), seed=0)
+
+
+def close(ours: Any, theirs: Any, *, rtol: float = 1e-4, atol: float = 1e-6) -> None:
     assert tree.paths(ours).keys() == tree.paths(theirs).keys()
     for path, leaf in tree.paths(ours).items():
         other = tree.paths(theirs)[path]
-        if leaf.is_floating_point() and not path.endswith(CANCELLED):
+        if leaf.is_floating_point():
             torch.testing.assert_close(leaf, other, rtol=rtol, atol=atol, msg=path)
-        elif not leaf.is_floating_point():
+        else:
             assert torch.equal(leaf, other), path
 
 
@@ -66,19 +84,19 @@ def trained(
     wrap: Callable[[Any], Any] = lambda step: step,
     stopper: Stopper[Epoch[Any]] | None = None,
     most: int = 3,
-    model: Model | None = None,
     **folds: Any,
 ) -> Run[TrainState]:
-    objective = parts().objective if model is None else supervised(model, F.cross_entropy)
     stops = stop_each(stopper or at_most(most), len(together))
     stream = epochs(
-        wrap(together.step(train_step(objective, optimizer))),
+        wrap(together.step(train_step(OBJECTIVE, optimizer))),
         together.state,
         together.source(TRAIN),
-        routines=[evaluate_each(together, "val", objective, VAL)],
+        routines=[evaluate_each(together, "val", OBJECTIVE, VAL)],
         control=stops.control,
     )
-    return fit(stream, until=stops.until | at_most(most), history=history(), ends=stops.ends, **folds)
+    return fit(
+        stream, until=stops.until | at_most(most), history=history(), ends=stops.ends, **folds
+    )
 
 
 def alone(
@@ -90,25 +108,23 @@ def alone(
     train: Loader = TRAIN,
     val: Loader = VAL,
 ) -> Run[TrainState]:
-    p = parts(optimizer, seed=seed)
-    stream = epochs(p.step, p.state, train, routines=[evaluation("val", p.objective, val)])
+    state = TrainState.create(MODEL, optimizer, seed=seed)
+    step = train_step(OBJECTIVE, optimizer)
+    stream = epochs(step, state, train, routines=[evaluation("val", OBJECTIVE, val)])
     until = at_most(most) if stopper is None else stopper | at_most(most)
     return fit(stream, until=until, history=history(), best=best("val/loss"))
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize("mode", ["eager", "compiled", "compiled, one step a call", "in parts"])
+@pytest.mark.parametrize("mode", ["eager", "compiled", "in parts"])
 def test_a_member_is_the_single_run(mode: str) -> None:
     wrap = {
         "eager": lambda step: step,
         "in parts": lambda step: step,
         "compiled": compiled,
-        "compiled, one step a call": lambda step: compiled(step, chunk=1),
     }[mode]
     at_once = 2 if mode == "in parts" else None
-    together = ensemble(
-        parts().model, adamw(), seeds=[3, 1], grid={"lr": [1e-2, 3e-2]}, at_once=at_once
-    )
+    together = ensemble(MODEL, adamw(), seeds=[3, 1], grid={"lr": [1e-2, 3e-2]}, at_once=at_once)
     run = trained(together, adamw(), wrap=wrap)
     for i, point in enumerate(together.points):
         single = alone(int(point["seed"]), adamw(point["lr"]))
@@ -120,7 +136,7 @@ def test_a_member_is_the_single_run(mode: str) -> None:
             torch.tensor(own[theirs.columns].to_numpy()),
             torch.tensor(theirs.to_numpy()),
             rtol=1e-4,
-            atol=1e-5,
+            atol=1e-6,
         )
     assert run.stop.reason.startswith("all 4 members have stopped")
 
@@ -167,7 +183,7 @@ def test_masks_and_orders_are_those_of_the_single_run_to_the_bit() -> None:
 
 
 def test_members_of_other_seeds_differ_and_of_the_same_seed_begin_alike() -> None:
-    together = ensemble(parts().model, adamw(), seeds=2, grid={"lr": [1e-2, 1e-3]})
+    together = ensemble(MODEL, adamw(), seeds=2, grid={"lr": [1e-2, 1e-3]})
     weight = together.state.params["0.weight"]
     assert torch.equal(weight[0], weight[2])
     assert not torch.equal(weight[0], weight[1])
@@ -179,7 +195,7 @@ def test_members_of_other_seeds_differ_and_of_the_same_seed_begin_alike() -> Non
 def test_each_member_stops_by_itself_and_keeps_its_best() -> None:
     stopper = patience("val/loss", 1)
     rates = [1e-3, 0.3]
-    together = ensemble(parts().model, adamw(), seeds=2, grid={"lr": rates})
+    together = ensemble(MODEL, adamw(), seeds=2, grid={"lr": rates})
     run = trained(
         together, adamw(), stopper=stopper, most=6, best=best_of_each("val/loss", len(together))
     )
@@ -208,14 +224,13 @@ def test_a_cross_validation_is_its_runs() -> None:
         (Loader(train, 16), Loader(val, 16))
         for train, val in cross_validation(table, 3, stratify="y")
     ]
-    together = ensemble(parts().model, adamw(), seeds=[5], splits=3)
-    objective = parts().objective
+    together = ensemble(MODEL, adamw(), seeds=[5], splits=3)
     train, val = [a for a, _ in splits], [b for _, b in splits]
     stream = epochs(
-        together.step(train_step(objective, adamw())),
+        together.step(train_step(OBJECTIVE, adamw())),
         together.state,
         together.source(train),
-        routines=[evaluate_each(together, "val", objective, val)],
+        routines=[evaluate_each(together, "val", OBJECTIVE, val)],
     )
     run = fit(stream, until=at_most(2), history=history())
     for i, point in enumerate(together.points):
@@ -233,13 +248,13 @@ def guarded(lr: float = 1e-2) -> Optimizer:
 
 def test_averages_clipping_and_skipped_updates_are_each_members_own() -> None:
     # One member's gradients overflow, and no other's.
-    together = ensemble(parts().model, guarded(), seeds=3)
+    together = ensemble(MODEL, guarded(), seeds=3)
     params = {n: p.clone() for n, p in together.state.params.items()}
     params["4.weight"][1] = 1e38
     state = tree.replace(together.state, params=params)
-    step = together.step(train_step(parts().objective, guarded()))
+    step = together.step(train_step(OBJECTIVE, guarded()))
     singles = [together.member(state, i) for i in range(3)]
-    single_step = train_step(parts().objective, guarded())
+    single_step = train_step(OBJECTIVE, guarded())
     skipped = torch.zeros(3)
     for batch in TRAIN.batches(None, 1):
         state, told = step(state, batch)
@@ -251,20 +266,20 @@ def test_averages_clipping_and_skipped_updates_are_each_members_own() -> None:
         close(together.member(state, i), one)
     assert skipped.tolist() == [0, 4, 0]
 
-    averages = evaluate_each(together, "val", parts().objective, VAL, of=optim.averaged)
+    averages = evaluate_each(together, "val", OBJECTIVE, VAL, of=optim.averaged)
     prepared = averages.prepare(lambda step: step, state)
     scores, _ = prepared.run(state)
-    expected = evaluate(parts().objective, optim.averaged(singles[2]), VAL)["loss"]
+    expected = evaluate(OBJECTIVE, optim.averaged(singles[2]), VAL)["loss"]
     assert scores["val/loss[2]"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_member_with_too_many_skips_is_named() -> None:
     rule = optim.skip_nonfinite(optim.sgd(0.1), in_a_row=2)
-    together = ensemble(parts().model, rule, seeds=3)
+    together = ensemble(MODEL, rule, seeds=3)
     params = {n: p.clone() for n, p in together.state.params.items()}
     params["4.weight"][1] = torch.nan
     state = tree.replace(together.state, params=params)
-    step = together.step(train_step(parts().objective, rule))
+    step = together.step(train_step(OBJECTIVE, rule))
     for batch in TRAIN.batches(None, 1):
         state, _ = step(state, batch)
     with pytest.raises(NonFiniteError, match=r"in the gradient of .* at step 2 of member 1;"):
@@ -273,7 +288,7 @@ def test_a_member_with_too_many_skips_is_named() -> None:
 
 def test_a_control_of_each_member_lowers_its_own_rate() -> None:
     control = each_control(optim.reduce_on_plateau("val/loss", patience=0), 2)
-    together = ensemble(parts().model, optim.sgd(0.5), seeds=2)
+    together = ensemble(MODEL, optim.sgd(0.5), seeds=2)
     seen: list[Epoch[TrainState]] = [
         Epoch(i, together.state, {"val/loss[0]": a, "val/loss[1]": b})
         for i, (a, b) in enumerate([(1.0, 1.0), (2.0, 0.5)], 1)
@@ -287,31 +302,31 @@ def test_a_control_of_each_member_lowers_its_own_rate() -> None:
 
 
 def test_predictions_are_the_members_and_their_mixture() -> None:
-    p = parts()
-    together = ensemble(p.model, p.optimizer, seeds=3)
+    together = ensemble(MODEL, adamw(), seeds=3)
     x = columns(10)["x"]
-    found = predict_each(p.model, together.state, x)
+    found = predict_each(MODEL, together.state, x)
     assert found.shape == (3, 10, 3)
     for i in range(3):
         one = together.member(together.state, i)
-        own, _ = p.model.apply(one.params, one.buffers, x, key=one.key, training=False)
+        own, _ = MODEL.apply(one.params, one.buffers, x, key=one.key, training=False)
         torch.testing.assert_close(found[i], own)
-    assert torch.equal(predict_each(p.model, together.state, x, members=[2, 0]), found[[2, 0]])
+    assert torch.equal(predict_each(MODEL, together.state, x, members=[2, 0]), found[[2, 0]])
     torch.testing.assert_close(mixture(found), found.softmax(-1).mean(0))
     assert (disagreement(found) >= -1e-6).all()
     assert disagreement(found[:1]).abs().max() < 1e-6
     assert mixture(found[..., 0]).shape == (10,)
-    with pytest.raises(EnsembleError, match=r"logits of members are .*; got a tensor of shape \[4\]"):
+    with pytest.raises(
+        EnsembleError, match=r"logits of members are .*; got a tensor of shape \[4\]"
+    ):
         mixture(torch.zeros(4))
 
 
 def test_of_a_batch_that_all_share_each_takes_all_of_it() -> None:
-    p = parts()
-    together = ensemble(p.model, p.optimizer, seeds=2)
+    together = ensemble(MODEL, adamw(), seeds=2)
     batch = next(TRAIN.batches(None, 1))
-    after, _ = together.step(p.step)(together.state, batch)
+    after, _ = together.step(STEP)(together.state, batch)
     for i in range(2):
-        close(together.member(after, i), p.step(together.member(together.state, i), batch)[0])
+        close(together.member(after, i), STEP(together.member(together.state, i), batch)[0])
 
 
 def test_sources_that_are_not_in_memory_are_read_side_by_side() -> None:
@@ -323,7 +338,7 @@ def test_sources_that_are_not_in_memory_are_read_side_by_side() -> None:
         def batches(self, key: Tensor | None, epoch: int, start: int = 0) -> Any:
             return self.source.batches(key, epoch, start)
 
-    together = ensemble(parts().model, adamw(), seeds=2)
+    together = ensemble(MODEL, adamw(), seeds=2)
     key = together.state.key
     plain = list(together.source(TRAIN).batches(key, 1))
     for steps in (TRAIN.steps, None):
@@ -334,34 +349,31 @@ def test_sources_that_are_not_in_memory_are_read_side_by_side() -> None:
 
 
 def test_what_a_step_hands_through_is_handed_through() -> None:
-    p = parts()
-    together = ensemble(p.model, p.optimizer, seeds=2)
-    after, _ = together.step(p.step)(together.state, next(TRAIN.batches(None, 1)))
+    together = ensemble(MODEL, adamw(), seeds=2)
+    after, _ = together.step(STEP)(together.state, next(TRAIN.batches(None, 1)))
     assert after.key is together.state.key
-    assert repr(after) == "TrainState(step=[1, 1], 166 parameters)"
+    assert repr(after) == "TrainState(step=[1, 1], 150 parameters)"
 
 
 def test_it_says_what_it_will_use() -> None:
-    p = parts()
-    whole = ensemble(p.model, p.optimizer, seeds=8)
-    used = footprint(whole, p.step, TRAIN)
+    whole = ensemble(MODEL, adamw(), seeds=8)
+    used = footprint(whole, STEP, TRAIN)
     assert used.members == used.at_once == 8
     assert used.state == sum(leaf.nbytes for leaf in tree.leaves(whole.state))
     assert used.working > 0
-    some = footprint(attrs.evolve(whole, at_once=2), p.step, TRAIN)
+    some = footprint(attrs.evolve(whole, at_once=2), STEP, TRAIN)
     assert some.working == pytest.approx(used.working / 4, rel=0.01)
     assert "8 members, 2 at once: " in str(some)
 
 
 def test_a_bound_on_members_bounds_what_is_alive() -> None:
-    p = parts()
     batch = columns(2000)
 
     def peak(at_once: int | None) -> int:
         from artifact_fn.training.footprint import peak_bytes
 
-        together = ensemble(p.model, p.optimizer, seeds=8, at_once=at_once)
-        step = together.step(p.step)
+        together = ensemble(MODEL, adamw(), seeds=8, at_once=at_once)
+        step = together.step(STEP)
         return peak_bytes(lambda: step(together.state, batch))
 
     assert peak(2) < 0.4 * peak(None)
@@ -374,21 +386,21 @@ def test_a_bound_on_members_bounds_what_is_alive() -> None:
         (lambda m: ensemble(m, adamw(), seeds=[]), "an ensemble has members; got no seeds"),
         (lambda m: ensemble(m, adamw(), seeds=0), "an ensemble has members; got no seeds"),
         (lambda m: ensemble(m, adamw(), grid={"lr": []}), "a grid holds the values of each hyperparameter; got lr="),
-        (lambda m: ensemble(m, adamw(), grid={"lr": ["a"]}), "a grid holds the values of each hyperparameter; got lr="),
+        (lambda m: ensemble(m, adamw(), grid={"lr": [torch.nan]}), "a grid holds the values of each hyperparameter; got lr="),
         (lambda m: ensemble(m, adamw(), grid={"dropout": [0.1]}), "no rule of the optimizer has a hyperparameter 'dropout'; got rules with lr, "),
         (lambda m: ensemble(m, optim.sgd(optim.cosine(0.1, steps=9)), grid={"lr": [0.1]}), "follows a schedule, which the members share; got a grid of lr; give lr_scale"),
         (lambda m: ensemble(m, optim.sgd(0.1), grid={"weight_decay": [0.1]}), "a hyperparameter that is 0 is left out"),
         (lambda m: ensemble(m, adamw(), splits=0), "splits is a whole number of at least 1; got 0"),
         (lambda m: ensemble(m, adamw(), at_once=0), "at_once is a whole number of at least 1; got 0"),
-        (lambda m: ensemble(m, adamw()).step(compiled(parts().step)), "compiled as a whole; got a compiled step"),
-        (lambda m: ensemble(m, adamw()).member(parts().state, 0), "have a state together; got a state of one model"),
-        (lambda m: ensemble(m, adamw()).member(parts().state, 1), "there is no member 1; got an ensemble of 1"),
+        (lambda m: ensemble(m, adamw()).step(compiled(STEP)), "compiled as a whole; got a compiled step"),
+        (lambda m: ensemble(m, adamw()).member(SINGLE, 0), "have a state together; got a state of one model"),
+        (lambda m: ensemble(m, adamw()).member(SINGLE, 1), "there is no member 1; got an ensemble of 1"),
         (lambda m: ensemble(m, adamw(), seeds=3).source([TRAIN, TRAIN]), "one for all, one a split, or one a member; got 2 of them for 3 members and 1 splits"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_trained_together_is_refused(make: Any, message: str) -> None:
     with torch.random.fork_rng(), pytest.raises(EnsembleError, match=message):
-        make(parts().model)
+        make(MODEL)
 
 
 def test_sources_that_do_not_fit_are_refused() -> None:
@@ -400,12 +412,12 @@ def test_sources_that_do_not_fit_are_refused() -> None:
         of_each([TRAIN, loader(51, 16)])
     two = of_each([TRAIN, TRAIN])
     with pytest.raises(DataError, match=r"keys of shape \[2\] for 2 members"):
-        next(two.batches(parts().state.key, 1))
+        next(two.batches(SINGLE.key, 1))
 
 
 def test_a_grid_under_a_schedule_scales_its_rate() -> None:
     rule = optim.sgd(optim.constant(0.1))
-    together = ensemble(parts().model, rule, grid={"lr_scale": [1.0, 0.5]})
-    step = together.step(train_step(parts().objective, rule))
+    together = ensemble(MODEL, rule, grid={"lr_scale": [1.0, 0.5]})
+    step = together.step(train_step(OBJECTIVE, rule))
     _, told = step(together.state, next(TRAIN.batches(None, 1)))
     torch.testing.assert_close(told["lr"].answer(), torch.tensor([0.1, 0.05]).double())

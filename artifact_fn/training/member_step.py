@@ -102,24 +102,14 @@ class MembersStep:
         running: Tensor = state.opt_state.running
         own = isinstance(batch, Each)
         given = batch.apart(self.members) if own else batch
-        size = self.at_once or self.members
+        whole = (alone, given if own else None, running)
+        size = min(self.at_once or self.members, self.members)
         parts = []
         for at in range(0, self.members, size):
-            some = slice(at, at + size)
-            parts.append(
-                _taken(
-                    self.step,
-                    tree.map(lambda leaf, some=some: leaf[some], alone)
-                    if size < self.members
-                    else alone,
-                    tree.map(lambda leaf, some=some: leaf[some], given)
-                    if own and size < self.members
-                    else given,
-                    running[some],
-                    own,
-                )
-            )
-        (after, told), kept = parts[0][:2], parts[0][2]
+            some, rows, on = whole if size == self.members else _slice(whole, at, at + size)
+            parts.append(_taken(self.step, some, rows if own else batch, on, own))
+        kept = parts[0][2]
+        after, told = parts[0][:2]
         if len(parts) > 1:
             after, told = tree.map(lambda *leaves: torch.cat(leaves), *(part[:2] for part in parts))
         # What a step hands through it hands through here: no program need copy it.
@@ -130,6 +120,10 @@ class MembersStep:
         return tree.replace(after, opt_state=Members(after.opt_state, running)), {
             name: OfMembers(statistic, running.clone()) for name, statistic in told.items()
         }
+
+
+def _slice(stacked: Any, start: int, stop: int) -> Any:
+    return tree.map(lambda leaf: None if leaf is None else leaf[start:stop], stacked)
 
 
 def _taken(

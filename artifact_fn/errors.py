@@ -85,3 +85,7 @@ class CompileError(ArtifactFnError):
 
 class NonFiniteError(ArtifactFnError):
     """Too many updates in a row had gradients that are NaN or infinite."""
+
+
+class EnsembleError(ArtifactFnError):
+    """Members of an ensemble cannot be made, or trained, together."""

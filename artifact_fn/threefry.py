@@ -70,7 +70,9 @@ def words(key: Tensor) -> NDArray[np.uint32]:
 
 
 def folded(key: Tensor, data: int) -> Tensor:
-    """`random.fold_in`, on the host, a word at a time."""
+    """`random.fold_in`, on the host, a word at a time; of a key [2] or of keys [M, 2]."""
+    if key.ndim > 1:
+        return torch.stack([folded(one, data) for one in key])
     first, second = (int(word) for word in words(key))
     schedule = (first, second, first ^ second ^ _PARITY)
     high, low = first, (data + second) & _WORD

@@ -83,3 +83,12 @@ def test_hypergradients_are_those_of_differences() -> None:
     for name, (ours, theirs) in answer["gradients"].items():
         assert abs(ours - theirs) <= 1e-5 * abs(theirs) + 1e-10, name
     assert answer["caught"] > answer["flipped"] / 2
+
+
+def test_an_ensemble_of_seeds_and_rates(tmp_path: Path) -> None:
+    answer = ran(
+        "--seeds", "3", "--epochs", "6", "--eager", "--out", str(tmp_path), example="ensemble"
+    )
+    assert answer["members"] == 12
+    assert answer["nll_of_all"] <= answer["nll_of_one"], "a mixture is never worse than its mean"
+    assert (tmp_path / "ensemble.png").stat().st_size > 10_000

@@ -1,6 +1,7 @@
 """Data: where batches come from."""
 
 from artifact_fn.data.batches import Batches, from_batches
+from artifact_fn.data.cross_validation import cross_validation
 from artifact_fn.data.cursor import resumable
 from artifact_fn.data.frames import from_frame, from_parquet
 from artifact_fn.data.from_torch import from_torch
@@ -21,6 +22,7 @@ __all__ = [
     "Table",
     "TorchLoader",
     "TorchStream",
+    "cross_validation",
     "from_batches",
     "from_frame",
     "from_npy",

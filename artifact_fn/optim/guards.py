@@ -132,9 +132,10 @@ def check_skips(opt_state: Any) -> None:
         names = bytes(skips.names.reshape(len(noted), -1)[member].tolist()).decode().split("\n")
         limit = int(skips.limit.reshape(-1)[member])
         leaf = names[int(skips.leaf.reshape(-1)[member])]
+        whose = f" of member {member}" if skips.first.ndim else ""
         raise NonFiniteError(
             f"{limit} update{'s' if limit > 1 else ''} in a row had no finite gradient",
-            got=f"NaN or infinity in the gradient of {leaf} at step {int(noted[member])}",
+            got=f"NaN or infinity in the gradient of {leaf} at step {int(noted[member])}{whose}",
             do="lower the learning rate, clip gradients, look for log, sqrt or division by 0 in "
             "the loss, or bear more with skip_nonfinite(..., in_a_row=...)",
         )

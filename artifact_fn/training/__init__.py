@@ -19,10 +19,14 @@ from artifact_fn.training.control import Control
 from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.declared import Declared
 from artifact_fn.training.diagnostics import diagnostics
+from artifact_fn.training.ensemble import Ensemble, ensemble
 from artifact_fn.training.experiment import Experiment, Place
+from artifact_fn.training.footprint import Footprint, footprint
 from artifact_fn.training.functional import functional
 from artifact_fn.training.judged import Outcome, collected, validation
 from artifact_fn.training.loop import Advance, Event, Stream, epochs, fit
+from artifact_fn.training.member_evaluation import evaluate_each
+from artifact_fn.training.member_folds import best_of_each, each_control, stop_each
 from artifact_fn.training.objectives import (
     from_output,
     minimise,
@@ -34,6 +38,7 @@ from artifact_fn.training.pairing import On, Pairing, on, typed
 from artifact_fn.training.per_sample import clipped_grads, per_sample_grads
 from artifact_fn.training.precision import autocast
 from artifact_fn.training.prediction import predict
+from artifact_fn.training.predictions import disagreement, mixture, predict_each
 from artifact_fn.training.routines import Routine, evaluate, evaluation, with_plots
 from artifact_fn.training.sequence import sequence
 from artifact_fn.training.state import TrainState
@@ -49,8 +54,10 @@ __all__ = [
     "Control",
     "Cut",
     "Declared",
+    "Ensemble",
     "Event",
     "Experiment",
+    "Footprint",
     "HasForward",
     "HasKeyedForward",
     "Model",
@@ -68,27 +75,36 @@ __all__ = [
     "TrainState",
     "Workflow",
     "autocast",
+    "best_of_each",
     "clipped_grads",
     "collected",
     "compiled",
     "cuts",
     "diagnostics",
+    "disagreement",
+    "each_control",
     "eager",
+    "ensemble",
     "epochs",
     "eval_step",
     "evaluate",
+    "evaluate_each",
     "evaluation",
     "fit",
+    "footprint",
     "from_output",
     "functional",
     "metrics",
     "minimise",
+    "mixture",
     "objective",
     "on",
     "per_sample_grads",
     "predict",
+    "predict_each",
     "reducers",
     "sequence",
+    "stop_each",
     "supervised",
     "taps",
     "train_step",

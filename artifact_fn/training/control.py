@@ -6,7 +6,7 @@ from typing import Any
 from artifact_fn import tree
 from artifact_fn.errors import FoldError
 from artifact_fn.folds.epoch import Epoch
-from artifact_fn.folds.fold import Fold
+from artifact_fn.folds.fold import Fold, named
 from artifact_fn.training.state import TrainState
 
 Control = Fold[Epoch[TrainState], Any, Callable[[TrainState], TrainState]]
@@ -16,6 +16,32 @@ unchanged: Control = Fold(
     lambda: None, lambda carry, epoch: carry, lambda carry: lambda state: state
 )
 """The control that does nothing."""
+
+
+def together(*controls: Control) -> Control:
+    """Several controls as one; what they do to the state is done in their order.
+
+    Raises:
+        FoldError: one of them is no fold.
+
+    Example:
+        >>> together(unchanged, unchanged).extract({"0": None, "1": None})(5)
+        5
+    """
+    for control in controls:
+        check_control(control)
+
+    def in_turn(
+        changes: dict[str, Callable[[TrainState], TrainState]],
+    ) -> Callable[[TrainState], TrainState]:
+        def change(state: TrainState) -> TrainState:
+            for part in changes.values():
+                state = part(state)
+            return state
+
+        return change
+
+    return named({str(i): control for i, control in enumerate(controls)}).map(in_turn)
 
 
 def check_control(control: Any) -> None:

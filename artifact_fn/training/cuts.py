@@ -156,13 +156,16 @@ def _advance(
 ) -> Advance:
     """How an epoch gets from one cut to the next."""
     if isinstance(step, Compiled) and isinstance(source, Gathered):
-        rows = len(next(iter(tree.leaves(source.columns))))
-        # Without a key all rows are read, also those that an epoch of training drops.
-        steps = -(-rows // source.batch_size) if key is None else source.steps or 0
-        whole = min(rows // source.batch_size, steps)
-        turns = _turns(whole, size, step.steps_a_call(state))
-        if turns > 1:
-            return _by_chunks(step, source, source.order(key, epoch), whole, steps, turns)
+        most = step.steps_a_call(state)
+        if most > 1:
+            order = source.order(key, epoch)
+            # Of its rows, not of the table's: members that each read all of it have more. Without
+            # a key all of them are read, also those that an epoch of training drops.
+            steps = -(-len(order) // source.batch_size) if key is None else source.steps or 0
+            whole = min(len(order) // source.batch_size, steps)
+            turns = _turns(whole, size, most)
+            if turns > 1:
+                return _by_chunks(step, source, order, whole, steps, turns)
     return _by_batches(step, source.batches(key, epoch, start))
 
 

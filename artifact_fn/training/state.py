@@ -105,7 +105,8 @@ class TrainState:
 
     def __repr__(self) -> str:
         count = sum(param.numel() for param in self.params.values())
-        return f"TrainState(step={self.step.item()}, {count:,} parameters)"
+        # A list of them for the members of an ensemble.
+        return f"TrainState(step={self.step.tolist()}, {count:,} parameters)"
 
 
 def selected_params(params: Params, pattern: str | None) -> Params:

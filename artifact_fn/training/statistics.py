@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from artifact_fn import tree
+from artifact_fn.training.member_metrics import OfMembers
 
 Join = Literal["sum", "min", "max"]
 _JOINS: dict[Join, Callable[[Tensor], Tensor]] = {
@@ -150,25 +151,26 @@ def merge(parts: Sequence[Metrics]) -> Metrics:
 
 def collapsed(stacked: Metrics) -> Metrics:
     """The metrics of all batches together from theirs, stacked in a first dimension."""
-    return {
-        name: tree.replace(
-            statistic,
-            **{
-                field: _JOINS[join](getattr(statistic, field))
-                for field, join in statistic.joins.items()
-            },
-        )
-        for name, statistic in stacked.items()
-    }
+    return {name: _collapsed(statistic) for name, statistic in stacked.items()}
+
+
+def _collapsed(stacked: Statistic) -> Statistic:
+    if isinstance(stacked, OfMembers):
+        return OfMembers(_collapsed(stacked.statistic), stacked.told.amax(0))
+    fields = {field: _JOINS[join](getattr(stacked, field)) for field, join in stacked.joins.items()}
+    return tree.replace(stacked, **fields)
 
 
 def joins(metrics: Metrics) -> list[Join]:
     """How each leaf of metrics is joined, in the order of `tree.leaves`."""
+    return [join for statistic in metrics.values() for join in _joins(statistic)]
+
+
+def _joins(statistic: Statistic) -> list[Join]:
+    if isinstance(statistic, OfMembers):
+        return [*_joins(statistic.statistic), "max"]
     return [
-        statistic.joins[field]
-        for statistic in metrics.values()
-        for field, part in vars(statistic).items()
-        for _ in tree.leaves(part)
+        statistic.joins[field] for field, part in vars(statistic).items() for _ in tree.leaves(part)
     ]
 
 
@@ -200,7 +202,12 @@ def _array(value: Tensor) -> NDArray[Any]:
 
 def answers(metrics: Metrics) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """What metrics say, on the host: scores (scalars) and arrays (everything else) by name."""
-    told = {name: statistic.answer() for name, statistic in metrics.items()}
+    told: dict[str, Tensor] = {}
+    for name, statistic in metrics.items():
+        if isinstance(statistic, OfMembers):
+            told |= statistic.told_as(name)
+        else:
+            told[name] = statistic.answer()
     scalars = {name: value for name, value in told.items() if value.ndim == 0}
     arrays = {name: _array(value) for name, value in told.items() if value.ndim > 0}
     if not scalars:

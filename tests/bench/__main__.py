@@ -5,7 +5,7 @@ import argparse
 from tests.bench import environments
 from tests.bench.tasks import TASKS
 
-OTHERS = ("overhead", "diagnostics", "memory", "coldstart", "optim", "setup")
+OTHERS = ("overhead", "diagnostics", "ensemble", "memory", "coldstart", "optim", "setup")
 
 
 def main() -> None:
@@ -26,6 +26,10 @@ def main() -> None:
         from tests.bench.diagnostics import measure
 
         measure(given.rounds or 9)
+    elif given.name == "ensemble":
+        from tests.bench.ensemble import ensemble
+
+        ensemble(given.rounds or 7)
     elif given.name == "memory":
         from tests.bench.memory import memory
 

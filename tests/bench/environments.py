@@ -19,6 +19,8 @@ NEEDS = {
 
 LIVES = {
     "ours": None,
+    "ensemble": None,
+    "single-step": None,
     "plain": None,
     "fused": None,
     "lightning": "lightning",

@@ -13,6 +13,7 @@ from artifact_fn.folds.epoch import Epoch
 from artifact_fn.folds.fold import Fold
 from artifact_fn.folds.members import Ended, all_ended, check_members, each, ended, score_of
 from artifact_fn.folds.mode import Mode, improves
+from artifact_fn.folds.stopping import Stopper
 from artifact_fn.training.control import Control, check_control
 from artifact_fn.training.member_step import Members, bare, member_of, stacked
 from artifact_fn.training.state import TrainState

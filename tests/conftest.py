@@ -15,8 +15,12 @@ os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Programs run by hand: what recorded the oracles, and the benchmarks; programs that types refuse.
 collect_ignore = ["recorded", "bench", "typing/programs"]

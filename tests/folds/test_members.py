@@ -87,7 +87,7 @@ def test_a_band_is_an_interval_an_epoch() -> None:
 def test_impossible_arguments_are_refused() -> None:
     frame = pd.DataFrame({"a[0]": [1.0]})
     with pytest.raises(FoldError, match="there is at least 1 member; got members=0"):
-        each(patience("a", 1).fold, 0)
+        each(patience("loss", 1).fold, 0)
     with pytest.raises(FoldError, match="members end when a stopper says so; got int"):
         ended(3, 2)  # type: ignore[arg-type]
     with pytest.raises(FoldError, match="no scores of a member 1; got columns"):

@@ -5,7 +5,16 @@ import argparse
 from tests.bench import environments
 from tests.bench.tasks import TASKS
 
-OTHERS = ("overhead", "diagnostics", "ensemble", "memory", "coldstart", "optim", "setup")
+OTHERS = (
+    "overhead",
+    "diagnostics",
+    "ensemble",
+    "memory",
+    "coldstart",
+    "optim",
+    "validation",
+    "setup",
+)
 
 
 def main() -> None:
@@ -42,6 +51,11 @@ def main() -> None:
         from tests.bench import optim
 
         optim.main(list(optim.RULES), given.rounds or 20, threads=1)
+    elif given.name == "validation":
+        from tests.bench.validation import validation
+
+        peer = environments.python("artifact-core")
+        validation(None if peer is None else str(peer))
     else:
         environments.setup()
 

@@ -15,6 +15,7 @@ HOME = Path(
 NEEDS = {
     "jax": ["jax>=0.10,<0.11", "optax>=0.2.8,<0.3", "numpy"],
     "lightning": ["torch>=2.13,<2.14", "lightning>=2.6,<2.7"],
+    "artifact-core": ["artifact-core>=0.2.1,<0.3"],
 }
 
 LIVES = {
@@ -26,6 +27,7 @@ LIVES = {
     "lightning": "lightning",
     "jax-jit": "jax",
     "jax-scan": "jax",
+    "artifact-core": "artifact-core",
 }
 """Which environment each competitor needs; None for the one that runs the benchmark."""
 

@@ -227,14 +227,14 @@ def main() -> None:
     )
 
     with contextlib.ExitStack() as stack:
-        shown: Any = af.progress(stream, best="train/QUALITY")
+        shown: Any = af.progress(stream, best="train/QUALITY", mode="min")
         if options.out:
             shown = drawn(shown, stack.enter_context(drawing(options.out)))
         run = af.fit(
             shown,
-            until=af.patience("train/QUALITY", 30) | af.at_most(options.epochs),
+            until=af.patience("train/QUALITY", 30, mode="min") | af.at_most(options.epochs),
             history=af.history(),
-            best=af.best("train/QUALITY"),
+            best=af.best("train/QUALITY", mode="min"),
         )
 
     history, best = run.answers["history"], run.answers["best"]

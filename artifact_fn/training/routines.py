@@ -274,7 +274,7 @@ def with_plots(routine: Routine, **plots: Plot) -> Routine:
 
     Example:
         >>> from artifact_fn.training.diagnostics import diagnostics
-        >>> from artifact_fn.training.tap import gradient_norms
+        >>> from artifact_fn.training.taps import gradient_norms
         >>> watched = diagnostics(gradient_norms())
         >>> list(with_plots(watched, largest=lambda results: max(results.values())).plots)
         ['largest']

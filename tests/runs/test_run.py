@@ -136,7 +136,7 @@ def test_where_a_run_is_none_is_begun_and_where_none_is_none_is_taken_up(tmp_pat
 
 def test_a_mistake_in_an_experiment_is_raised_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match="nothing makes the score 'val/los'"):
-        done(run(experiment(until=patience("val/los", 3)), tmp_path / "a"))
+        done(run(experiment(until=patience("val/los", 3, mode="min")), tmp_path / "a"))
     lists: Fold[Any, Any, Any] = Fold(lambda: {1}, lambda carry, _: carry, lambda carry: carry)
     with pytest.raises(DataError, match=r"it\['carry'\]\['odd'\] cannot be saved; got a set"):
         run(experiment(folds={"odd": lists}), tmp_path / "b")

@@ -103,11 +103,11 @@ def test_a_synthesizer_is_judged_by_the_same_draws_every_epoch() -> None:
     with pytest.raises(ScoreError, match=r"nothing makes the score 'train/MEAN_JS'"):
         af.fit(
             af.epochs(frozen, start(still), ROWS, routines=[routine]),
-            until=af.patience("train/MEAN_JS", 1),
+            until=af.patience("train/MEAN_JS", 1, mode="min"),
         )
     run = af.fit(
         af.epochs(frozen, start(still), ROWS, routines=[routine]),
-        until=af.patience("train/MEAN_JS_DISTANCE", 2) | af.at_most(9),
+        until=af.patience("train/MEAN_JS_DISTANCE", 2, mode="min") | af.at_most(9),
         history=af.history(),
     )
     column = run.answers["history"]["train/MEAN_JS_DISTANCE"]

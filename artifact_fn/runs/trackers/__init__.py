@@ -1,0 +1,33 @@
+"""Trackers: backends that are told of runs, from their journals."""
+
+from artifact_fn.runs.trackers.contract import (
+    Artifact,
+    Connection,
+    Head,
+    Item,
+    RefusedError,
+    Scores,
+    Status,
+    Tracker,
+    TrackerError,
+)
+from artifact_fn.runs.trackers.file_system import FileSystem
+from artifact_fn.runs.trackers.memory import Memory, Told
+from artifact_fn.runs.trackers.replay import Undelivered, replay
+
+__all__ = [
+    "Artifact",
+    "Connection",
+    "FileSystem",
+    "Head",
+    "Item",
+    "Memory",
+    "RefusedError",
+    "Scores",
+    "Status",
+    "Told",
+    "Tracker",
+    "TrackerError",
+    "Undelivered",
+    "replay",
+]

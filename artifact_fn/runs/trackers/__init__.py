@@ -13,7 +13,9 @@ from artifact_fn.runs.trackers.contract import (
 )
 from artifact_fn.runs.trackers.file_system import FileSystem
 from artifact_fn.runs.trackers.memory import Memory, Told
+from artifact_fn.runs.trackers.mlflow import MLflow
 from artifact_fn.runs.trackers.replay import Undelivered, replay
+from artifact_fn.runs.trackers.tensorboard import TensorBoard
 
 __all__ = [
     "Artifact",
@@ -21,10 +23,12 @@ __all__ = [
     "FileSystem",
     "Head",
     "Item",
+    "MLflow",
     "Memory",
     "RefusedError",
     "Scores",
     "Status",
+    "TensorBoard",
     "Told",
     "Tracker",
     "TrackerError",

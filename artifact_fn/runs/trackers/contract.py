@@ -12,7 +12,8 @@ from typing import Any, Literal, Protocol
 import attrs
 
 from artifact_fn.errors import ArtifactFnError
-from artifact_fn.runs.storage import artifacts
+from artifact_fn.runs.faults import Damaged
+from artifact_fn.runs.storage import artifacts, files
 
 State = Literal["running", "finished", "interrupted", "failed"]
 """Of a run, as its journal says. A killed one says nothing and is `running`."""
@@ -99,6 +100,17 @@ class Artifact:
         sorts: dict[str, Sort] = {".png": "plot", ".npz": "array"}
         return sorts.get(self.path.suffix, "file")
 
+    def content(self) -> bytes:
+        """The bytes of its file.
+
+        Raises:
+            Damaged: they are not what was written, or there is none.
+        """
+        data = files.read(self.path)
+        if files.digest(data) != self.listed["sha256"]:
+            raise Damaged(self.path, "other bytes than were written")
+        return data
+
     def load(self) -> Any:
         """It, as `Recorded.artifact` answers it: array, mapping of arrays, values, PNG's bytes.
 
@@ -134,7 +146,7 @@ class Connection(Protocol):
         """Tell some items; when this returns, the backend has them for good.
 
         Raises:
-            RefusedError: it will never take them.
+            RefusedError, Damaged: it will never take them, or an artifact is not what it was.
             Exception: anything else means not now. The connection is closed, and another one is told
                 them again, from the first.
         """

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from artifact_fn.runs.directory import Directory
+from artifact_fn.runs.faults import Damaged
 from artifact_fn.runs.storage import files
 from artifact_fn.runs.storage.lock import locked
 from artifact_fn.runs.storage.names import safe
@@ -116,7 +117,7 @@ class Delivery:
         assert self._connection is not None
         try:
             self._connection.send(items)
-        except RefusedError as cause:
+        except (RefusedError, Damaged) as cause:
             if len(items) > 1:
                 half = len(items) // 2
                 self._send(items[:half])

@@ -72,7 +72,7 @@ class _Connection:
         split, rest = divided(item.name)
         to = self.root / "artifacts" / safe(split) / safe(rest) / item.path.name
         files.make(to.parent)
-        files.replace(to, files.read(item.path))
+        files.replace(to, item.content())
 
     def close(self) -> None:
         pass

@@ -62,3 +62,10 @@ def test_hypergradients_are_those_of_differences() -> None:
     for name, (ours, theirs) in answer["gradients"].items():
         assert abs(ours - theirs) <= 1e-5 * abs(theirs) + 1e-10, name
     assert answer["caught"] > answer["flipped"] / 2
+
+
+def test_a_run_is_told_of(tmp_path: Path) -> None:
+    answer = ran("--backend", "files", "--out", str(tmp_path), example="tracking")
+    assert answer == {"backend": "files", "epochs": 12, "points": 12 * 6}
+    assert len(list(tmp_path.glob("told/*/epochs/*.json"))) == 12
+    assert len(list(tmp_path.glob("told/*/artifacts/train/weights/*.png"))) == 6

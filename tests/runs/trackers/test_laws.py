@@ -34,6 +34,7 @@ from artifact_fn.runs.trackers import (
 )
 from artifact_fn.runs.trackers.cursor import Cursor, following, load, save
 from artifact_fn.runs.trackers.delivery import Delivery
+from artifact_fn.runs.trackers.extra import needed
 from artifact_fn.runs.trackers.feeder import Feeder, fed, log
 from artifact_fn.runs.trackers.names import mapped
 from tests.runs.examples import done, experiment, fault
@@ -414,3 +415,41 @@ def test_old_directories_are_told(tmp_path: Path) -> None:
     (told,) = memory.runs.values()
     assert told.scores[2].step is None
     assert told.artifacts["val/confusion"][2].sum() == 10
+
+
+def test_what_is_not_installed_is_said_with_its_extra() -> None:
+    with pytest.raises(
+        TrackerError, match=r"nowhere cannot be imported; .* pip install 'artifact-fn\[mlflow\]'"
+    ):
+        needed("nowhere.at_all", "mlflow")
+
+
+def test_nothing_optional_is_imported_unless_it_is_used() -> None:
+    code = (
+        "import sys, artifact_fn.runs.trackers as t; t.MLflow(); t.TensorBoard('x')\n"
+        "print([m for m in ('mlflow', 'tensorboard', 'matplotlib') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_progress_shows_once_that_a_tracker_is_down(tmp_path: Path) -> None:
+    """On a terminal, above the line that moves; the logger's own last resort writes there."""
+    code = (
+        "import itertools, sys\n"
+        "from rich.console import Console\n"
+        "from artifact_fn.folds import at_most\n"
+        "from artifact_fn.runs import progress, run\n"
+        "from artifact_fn.runs.trackers import Memory\n"
+        "from tests.runs.examples import done, experiment\n"
+        "from tests.runs.trackers.examples import Shaky, failing\n"
+        "t = Shaky(Memory(), failing(itertools.repeat(True)))\n"
+        "c = Console(force_terminal=True, width=200)\n"
+        "given = experiment(until=at_most(40))\n"
+        "done(run(given, sys.argv[1], trackers=[t], linger=0, show=lambda s: progress(s, console=c)))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = found.stdout + found.stderr
+    assert said.count("tracker shaky is down, and tried again: DownError") == 1
+    assert said.count("epoch 40") >= 1

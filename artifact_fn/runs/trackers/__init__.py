@@ -1,5 +1,6 @@
 """Trackers: backends that are told of runs, from their journals."""
 
+from artifact_fn.runs.trackers.artifact_experiment import ArtifactExperiment
 from artifact_fn.runs.trackers.contract import (
     Artifact,
     Connection,
@@ -19,6 +20,7 @@ from artifact_fn.runs.trackers.tensorboard import TensorBoard
 
 __all__ = [
     "Artifact",
+    "ArtifactExperiment",
     "Connection",
     "FileSystem",
     "Head",

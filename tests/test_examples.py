@@ -92,3 +92,10 @@ def test_an_ensemble_of_seeds_and_rates(tmp_path: Path) -> None:
     assert answer["members"] == 12
     assert answer["nll_of_all"] <= answer["nll_of_one"], "a mixture is never worse than its mean"
     assert (tmp_path / "ensemble.png").stat().st_size > 10_000
+
+
+def test_a_run_is_told_of(tmp_path: Path) -> None:
+    answer = ran("--backend", "files", "--out", str(tmp_path), example="tracking")
+    assert answer == {"backend": "files", "epochs": 12, "points": 12 * 6}
+    assert len(list(tmp_path.glob("told/*/epochs/*.json"))) == 12
+    assert len(list(tmp_path.glob("told/*/artifacts/train/weights/*.png"))) == 6

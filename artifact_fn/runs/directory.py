@@ -68,11 +68,12 @@ def read_experiment(where: Directory) -> dict[str, Any]:
     return record
 
 
-def epoch_record(epoch: Epoch[Any], artifacts: Mapping[str, Any]) -> Record:
-    """What the journal says of an epoch."""
+def epoch_record(epoch: Epoch[Any], artifacts: Mapping[str, Any], *, step: int) -> Record:
+    """What the journal says of an epoch, after so many steps of the run."""
     return {
         "kind": "epoch",
         "epoch": epoch.index,
+        "step": step,
         "scores": {name: encode(value).document for name, value in epoch.scores.items()},
         "artifacts": dict(artifacts),
         "seconds": encode(epoch.seconds).document,

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -28,9 +29,14 @@ from artifact_fn.runs.storage.checkpoint import Mark
 from artifact_fn.runs.storage.journal import Journal, Record
 from artifact_fn.runs.storage.lock import locked
 from artifact_fn.runs.storage.values import encode
+from artifact_fn.runs.trackers.contract import Tracker
+from artifact_fn.runs.trackers.feeder import check_trackers, fed
 from artifact_fn.training.experiment import CONTROL, Experiment, Place
 from artifact_fn.training.loop import Stream, check_reads
 from artifact_fn.training.state import TrainState
+
+LINGER = 3.0
+"""Seconds that are waited at the end for trackers, unless told otherwise."""
 
 Show = Callable[[Stream], Stream]
 """Looks at a stream as it is read, such as `progress`."""
@@ -48,6 +54,8 @@ def run(
     show: Show = _unseen,
     signals: Sequence[int] = DEFAULT,
     clock: Callable[[], float] = time.perf_counter,
+    trackers: Sequence[Tracker] = (),
+    linger: float = LINGER,
 ) -> IOResult[Run[TrainState], Fault]:
     """Run an experiment from its beginning in a directory of its own.
 
@@ -62,6 +70,9 @@ def run(
         signals: Those that end the run at its next cut, saved, with `Interrupted`. Their former
             handlers are back when this returns, and after the first of them at once.
         clock: Seconds.
+        trackers: Where the run is told of, by threads that read its journal.
+        linger: Seconds that are waited at the end for trackers that are behind. What they have
+            not been told by then, `replay` tells them.
 
     Returns:
         The run; or the fault: `Occupied`, `Locked`, `Storage`, `NotFinite`, `Interrupted`.
@@ -75,6 +86,7 @@ def run(
 
     def begun() -> Run[TrainState]:
         where = Directory(Path(os.path.abspath(directory)))
+        check_trackers(trackers)
         if where.experiment.exists():
             raise Occupied(where.root)
         state = experiment.state()
@@ -87,9 +99,12 @@ def run(
         with locked(where.root):
             if where.experiment.exists():
                 raise Occupied(where.root)
-            record = {"environment": environment(), "experiment": describe(experiment)}
-            write_experiment(where, record)
-            with _session(experiment, where, stream, start, saving, signals, clock) as session:
+            about = {"environment": environment(), "experiment": describe(experiment)}
+            write_experiment(where, {"id": uuid.uuid4().hex, **about})
+            with (
+                _session(experiment, where, stream, start, saving, signals, clock) as session,
+                fed(where.root, trackers, linger),
+            ):
                 return carried_on(session)
 
     return _outcome(begun)
@@ -105,6 +120,8 @@ def resume(
     show: Show = _unseen,
     signals: Sequence[int] = DEFAULT,
     clock: Callable[[], float] = time.perf_counter,
+    trackers: Sequence[Tracker] = (),
+    linger: float = LINGER,
 ) -> IOResult[Run[TrainState], Fault]:
     """Go on with a run where it was left, in the middle of an epoch too.
 
@@ -122,6 +139,8 @@ def resume(
         show: As in `run`.
         signals: As in `run`.
         clock: As in `run`.
+        trackers: As in `run`; each goes on where it was.
+        linger: As in `run`.
 
     Returns:
         The run; or the fault: `Missing`, `Changed`, `Locked`, `Damaged` (of `experiment.json` or
@@ -137,6 +156,7 @@ def resume(
 
     def taken_up() -> Run[TrainState]:
         where = Directory(Path(os.path.abspath(directory)))
+        check_trackers(trackers)
         if not where.experiment.exists():
             raise Missing(where.root)
         with locked(where.root, wait=wait):
@@ -169,9 +189,9 @@ def resume(
             ) as session:
                 session.journal.append([told])
                 if other.fields:  # from now on this is the experiment
-                    record = {"environment": then["environment"], "experiment": description}
-                    write_experiment(where, record)
-                return carried_on(session)
+                    write_experiment(where, {**then, "experiment": description})
+                with fed(where.root, trackers, linger):
+                    return carried_on(session)
 
     return _outcome(taken_up)
 

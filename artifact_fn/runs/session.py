@@ -167,7 +167,7 @@ def _epochs(selected: Any) -> Iterator[Epoch[Any]]:
 
 def _journalled(session: Session, epoch: Epoch[TrainState]) -> None:
     """Write an epoch down, unless it was before a crash, with the same scores."""
-    record = epoch_record(epoch, {})
+    record = epoch_record(epoch, {}, step=int(epoch.state.step))
     before = [r for r in session.journal.records if r["kind"] == "epoch"]
     known = next((r for r in reversed(before) if r["epoch"] == epoch.index), None)
     if known is not None and known["scores"] == record["scores"]:

@@ -396,7 +396,7 @@ def test_the_journal_is_readable_by_anybody(tmp_path: Path) -> None:
     lines = (tmp_path / "run" / "journal.jsonl").read_text().splitlines()
     records = [json.loads(line)["record"] for line in lines]
     assert [r["kind"] for r in records] == ["epoch", "epoch", "epoch", "stop"]
-    assert set(records[0]) == {"kind", "epoch", "scores", "artifacts", "seconds"}
+    assert set(records[0]) == {"kind", "epoch", "step", "scores", "artifacts", "seconds"}
 
 
 @pytest.mark.parametrize(

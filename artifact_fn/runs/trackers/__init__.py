@@ -1,0 +1,39 @@
+"""Trackers: backends that are told of runs, from their journals."""
+
+from artifact_fn.runs.trackers.artifact_experiment import ArtifactExperiment
+from artifact_fn.runs.trackers.contract import (
+    Artifact,
+    Connection,
+    Head,
+    Item,
+    RefusedError,
+    Scores,
+    Status,
+    Tracker,
+    TrackerError,
+)
+from artifact_fn.runs.trackers.file_system import FileSystem
+from artifact_fn.runs.trackers.memory import Memory, Told
+from artifact_fn.runs.trackers.mlflow import MLflow
+from artifact_fn.runs.trackers.replay import Undelivered, replay
+from artifact_fn.runs.trackers.tensorboard import TensorBoard
+
+__all__ = [
+    "Artifact",
+    "ArtifactExperiment",
+    "Connection",
+    "FileSystem",
+    "Head",
+    "Item",
+    "MLflow",
+    "Memory",
+    "RefusedError",
+    "Scores",
+    "Status",
+    "TensorBoard",
+    "Told",
+    "Tracker",
+    "TrackerError",
+    "Undelivered",
+    "replay",
+]

@@ -1,0 +1,34 @@
+"""Selected: the weights that a run has chosen, as files for those who keep models."""
+
+import json
+from pathlib import Path
+
+from returns.unsafe import unsafe_perform_io
+
+from artifact_fn.runs.recorded import load_run
+from artifact_fn.runs.weights import export_weights
+
+
+def export_selected(root: Path, to: Path) -> list[Path]:
+    """Write the selected epoch's weights, or else the last ones, and say which they are.
+
+    Args:
+        root: Of the run.
+        to: A directory, where `selected.safetensors` and `about.json` come to be.
+
+    Returns:
+        Both; none if the run has no checkpoint.
+
+    Raises:
+        Fault: the run cannot be read, or the files not written.
+    """
+    recorded = unsafe_perform_io(load_run(root).unwrap())
+    best = recorded.best
+    state = recorded.state if best is None else best.state
+    if state is None:
+        return []
+    weights, about = to / "selected.safetensors", to / "about.json"
+    export_weights(state, weights)
+    told = {"epoch": None if best is None else best.index, "step": int(state.step)}
+    about.write_text(json.dumps(told))
+    return [weights, about]

@@ -81,3 +81,7 @@ class CompileError(ArtifactFnError):
 
 class NonFiniteError(ArtifactFnError):
     """Too many updates in a row had gradients that are NaN or infinite."""
+
+
+class CommandError(ArtifactFnError):
+    """A command was given what it cannot take."""

@@ -1,0 +1,7 @@
+"""`python -m artifact_fn.cli`: the same as `artifact-fn`."""
+
+import sys
+
+from artifact_fn.cli import main
+
+sys.exit(main())

@@ -109,7 +109,8 @@ def changing(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Fi
     """Python values that differ after an epoch: a compiled step has the old ones in it."""
     met = set()
     for path, (then, now) in differences(before, after).items():
-        field, name = path.split(".")[0].split("[")[0], path.split("<")[-1].split(">")[0]
+        field = path.split(".")[0].split("[")[0]
+        name = path.split(".<")[-1].replace(">", "")
         if field not in _WATCHED or (name, then, now) in met:
             continue
         met.add((name, then, now))

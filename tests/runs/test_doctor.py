@@ -64,6 +64,18 @@ def test_a_compiled_step_is_timed() -> None:
     assert found.measured["compiled steps a second"] > 1
 
 
+def test_a_graph_break_is_named_with_its_cause() -> None:
+    class Printing(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            sys.stdout.write("")
+            return super().forward(x)
+
+    found = doctor(experiment(Printing, wrap=compiled), steps=5)
+    assert [finding.kind for finding in found.findings] == ["graph break"], found
+    assert "test_doctor.py" in found.findings[0].got
+    assert found.measured["eager steps a second"] > 1
+
+
 def test_compiling_can_be_left_out_and_waits_for_a_cure() -> None:
     assert doctor(experiment(wrap=compiled), compile=False, steps=2).skipped == (
         "compiling: not asked for",

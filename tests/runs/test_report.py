@@ -12,20 +12,24 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import attrs
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment
 from PIL import Image
 
 from artifact_fn.folds import at_most
 from artifact_fn.optim import sgd
 from artifact_fn.runs import Damaged, Missing, load_run, run
+from artifact_fn.runs.reports import page as page_module
 from artifact_fn.runs.reports import report
 from artifact_fn.runs.reports.curves import Chart, Curve, charts, thinned
 from artifact_fn.runs.reports.drawn import COLOURS, strokes, svg
 from artifact_fn.runs.reports.facts import architecture, duration
+from artifact_fn.runs.reports.frames import strips
 from tests.runs.examples import done, fault
 from tests.runs.pages import HOSTILE, Page, with_artifacts
 
@@ -179,6 +183,34 @@ def test_names_are_text(root: Path) -> None:
     assert f"{name}/<b>score</b>" in page.texts
     assert "<script>alert" not in text
     assert "{{7*7}}" in text
+
+
+def test_a_page_that_does_not_escape_is_noticed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What shows that the tests above can fail."""
+    monkeypatch.setattr(
+        page_module, "Environment", lambda **how: Environment(**{**how, "autoescape": False})
+    )
+    name = HOSTILE.replace("/", "|")
+    text = Path(done(report(root / name, out=tmp_path / "page.html"))).read_text()
+    assert "<script>alert" in text
+    assert len(Page(text).of("script")) > 1
+
+
+def test_forty_plots_of_thirty_epochs_are_a_small_page(
+    root: Path,
+) -> None:
+    recorded: Any = done(load_run(root / "plain"))
+    listing = {
+        f"val/PLOT{i}": {n: recorded.artifacts["val/PLOT"][1 + n % 4] for n in range(1, 31)}
+        for i in range(40)
+    }
+    shown = strips("a", attrs.evolve(recorded, artifacts=listing), 1_200_000)
+    assert sum(len(frame.image) for strip in shown for frame in strip.frames) < 1_500_000
+    for strip in shown:
+        assert strip.of == 30
+        assert {recorded.best.index, 30} <= {frame.epoch for frame in strip.frames}
 
 
 def test_runs_side_by_side(root: Path) -> None:

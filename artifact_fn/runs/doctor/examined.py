@@ -82,7 +82,8 @@ def doctor(
         elif findings:
             skipped.append("compiling: mend what was found first")
         else:
-            measured |= _timed(experiment, state, batch, clock)
+            for name, figure in _timed(experiment, state, batch, clock):
+                measured[name] = figure
     except ArtifactFnError as error:
         findings += _told(error)
         skipped.append("everything after that")
@@ -119,19 +120,21 @@ def _epoch(experiment: Experiment) -> list[Finding]:
 
 
 def _timed(
-    experiment: Experiment, state: TrainState, batch: Any, clock: Callable[[], float]
-) -> dict[str, float]:
+    experiment: Experiment,
+    state: TrainState,
+    batch: Any,
+    clock: Callable[[], float],
+) -> Iterator[tuple[str, float]]:
     """How long a step takes: eager, to compile, and compiled."""
     step = eager(experiment.training_step())
-    told = {"eager steps a second": _pace(step, state, batch, clock)}
+    yield "eager steps a second", _pace(step, state, batch, clock)
     wrapped = experiment.wrap(step)
-    if not isinstance(wrapped, Compiled):
-        return told
-    own = compiled(step, cache=wrapped.cache, chunk=1)
-    began = clock()
-    own(state, batch)
-    told["compile seconds"] = clock() - began
-    return {**told, "compiled steps a second": _pace(own, state, batch, clock)}
+    if isinstance(wrapped, Compiled):
+        own = compiled(step, cache=wrapped.cache, chunk=1)
+        began = clock()
+        own(state, batch)
+        yield "compile seconds", clock() - began
+        yield "compiled steps a second", _pace(own, state, batch, clock)
 
 
 def _pace(step: Any, state: TrainState, batch: Any, clock: Callable[[], float]) -> float:

@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,7 +44,9 @@ class Target:
         """
         found = _found(self.name)
         given = dict(_divided(setting) for setting in self.settings)
-        known = {} if isinstance(found, Experiment) else _arguments(self.name, found)
+        chosen = {"epochs": self.epochs, "device": self.device}
+        there = {*given, *(name for name, value in chosen.items() if value is not None)}
+        known = {} if isinstance(found, Experiment) else _arguments(self.name, found, there)
         own = {name: given.pop(name) for name in list(given) if name in known}
         epochs, device = self.epochs, self.device
         if epochs is not None and "epochs" in known:
@@ -132,19 +134,25 @@ def _divided(setting: str) -> tuple[str, Any]:
         return path, {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
-def _arguments(name: str, function: Any) -> Mapping[str, inspect.Parameter]:
+def _arguments(name: str, function: Any, given: Collection[str]) -> Mapping[str, inspect.Parameter]:
+    """The arguments of a function, by name.
+
+    Raises:
+        CommandError: it needs one that is not given.
+    """
     known = inspect.signature(function).parameters
     needed = [
         key
         for key, parameter in known.items()
-        if parameter.default is parameter.empty
+        if key not in given
+        and parameter.default is parameter.empty
         and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     ]
     if any(parameter.kind is parameter.POSITIONAL_ONLY for parameter in known.values()) or needed:
         raise CommandError(
             f"{name} cannot be called without arguments",
-            got=f"arguments {', '.join(known)}",
-            do="give each a default; --set name=value sets them",
+            got=f"{', '.join(needed or known)} to be given",
+            do="set them with --set name=value, or give each a default",
         )
     return known
 

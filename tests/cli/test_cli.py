@@ -125,7 +125,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], int, str]] = {
     "needs arguments": (
         ("run", f"{PATIENTS}:asking"),
         2,
-        r"without arguments\n  got: arguments out",
+        r"without arguments\n  got: outputs, targets to",
     ),
     "no equals": (("run", SMALL, "--set", "seed"), 2, r"what is set is path=value\n  got: seed"),
     "no path": (
@@ -169,6 +169,8 @@ def test_settings(at: Path) -> None:
     assert "0.5" in [text for path, text in described.items() if path.endswith("<lr>.<value>")]
     assert "21" in [text for path, text in described.items() if path.endswith("<lr>.<steps>")]
     assert described["wrap"].startswith("eager")
+    needed = Target("examples.resume:experiment", ("compiled=false",), epochs=2).experiment()
+    assert describe(needed)["until.fold.init.<a>.fold.extract.<epochs>"] == "2"
     with pytest.raises(CommandError, match=r"data.train.rows; got 'rows', where there is .*table"):
         Target(f"{PATIENTS}:well", ("data.train.rows=1",)).experiment()
 

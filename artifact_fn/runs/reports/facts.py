@@ -115,7 +115,12 @@ def differing(descriptions: Mapping[str, Mapping[str, str]]) -> Rows:
         for path in paths
         if len({each.get(path) for each in descriptions.values()}) > 1
     ]
-    return tuple(row for row in rows if not any(cell.startswith("as ") for cell in row[1:]))
+    told = [row for row in rows if not any(cell.startswith("as ") for cell in row[1:])]
+    # A model is met in every objective and routine: the first place is enough.
+    first: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for row in told:
+        first.setdefault((row[0].split(".")[-1], *row[1:]), row)
+    return tuple(first.values())
 
 
 def number(value: float) -> str:

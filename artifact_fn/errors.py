@@ -89,3 +89,7 @@ class NonFiniteError(ArtifactFnError):
 
 class EnsembleError(ArtifactFnError):
     """Members of an ensemble cannot be made, or trained, together."""
+
+
+class CommandError(ArtifactFnError):
+    """A command was given what it cannot take."""

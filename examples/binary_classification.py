@@ -1,6 +1,7 @@
 """Benign or malignant: scikit-learn's breast cancer data, 569 rows of 30 measurements.
 
     python examples/binary_classification.py [--epochs 60] [--seed 0] [--eager] [--device cpu] [--out DIR]
+    artifact-fn run examples.binary_classification:experiment --out runs/demo
 
 Trains an MLP with BatchNorm and dropout, stops early on val/loss, keeps the best epoch by
 val/roc_auc. The last line printed is one JSON object.
@@ -22,6 +23,7 @@ from torch import nn
 import artifact_fn as af
 from artifact_fn import tree
 from artifact_fn.data import place
+from artifact_fn.training import eager
 
 
 def network() -> nn.Module:
@@ -71,6 +73,41 @@ def plot(history: pd.DataFrame, best_epoch: int) -> Figure:
     return figure
 
 
+def experiment(
+    *,
+    epochs: int = 60,
+    seed: int = 0,
+    lr: float = 3e-3,
+    device: str = "cpu",
+    compiled: bool = True,
+) -> af.Experiment:
+    """Everything that makes the run; `artifact-fn run` takes it by name."""
+    train_rows, val_rows = (place(table, device) for table in tables(seed=0))
+    train = af.Loader(train_rows, batch_size=64)
+    model = af.functional(network)
+    objective = af.supervised(
+        model, F.cross_entropy, metrics=[af.metrics.accuracy(), af.metrics.roc_auc()]
+    )
+    return af.Experiment(
+        model=model,
+        objective=objective,
+        optimizer=af.optim.chain(
+            af.optim.clip_by_global_norm(1.0),
+            af.optim.adamw(af.optim.cosine(lr, steps=train.steps * epochs)),
+        ),
+        data={
+            af.Split.TRAIN: train,
+            af.Split.VALIDATION: af.Loader(val_rows, batch_size=len(val_rows)),
+        },
+        routines=[af.evaluation(af.Split.VALIDATION, objective)],
+        until=af.patience("val/loss", 10, min_delta=1e-3) | af.at_most(epochs),
+        select=af.best("val/roc_auc", mode="max"),
+        seed=seed,
+        device=device,
+        wrap=af.compiled if compiled else eager,
+    )
+
+
 def main() -> None:
     """Train, and say how it went."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -82,34 +119,16 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.set_num_threads(1)  # a model this small is faster so
-    train_rows, val_rows = (place(table, options.device) for table in tables(seed=0))
-    train = af.Loader(train_rows, batch_size=64)
-    val = af.Loader(val_rows, batch_size=len(val_rows))
-
-    model = af.functional(network)
-    objective = af.supervised(
-        model, F.cross_entropy, metrics=[af.metrics.accuracy(), af.metrics.roc_auc()]
-    )
-    optimizer = af.optim.chain(
-        af.optim.clip_by_global_norm(1.0),
-        af.optim.adamw(af.optim.cosine(3e-3, steps=train.steps * options.epochs)),
-    )
-    state = place(af.TrainState.create(model, optimizer, seed=options.seed), options.device)
-    step = af.train_step(objective, optimizer)
-    stream = af.epochs(
-        step if options.eager else af.compiled(step),
-        state,
-        train,
-        routines=[af.evaluation(af.Split.VALIDATION, objective, val)],
+    given = experiment(
+        epochs=options.epochs, seed=options.seed, device=options.device, compiled=not options.eager
     )
     run = af.fit(
-        af.progress(stream, best="val/roc_auc", mode="max"),
-        until=af.patience("val/loss", 10, min_delta=1e-3) | af.at_most(options.epochs),
-        history=af.history(),
-        best=af.best("val/roc_auc", mode="max"),
+        af.progress(given.stream(), best="val/roc_auc", mode="max"),
+        until=given.until,
+        **given.asked(),
     )
 
-    history, best = run.answers["history"], run.answers["best"]
+    history, best = run.answers["history"], run.answers["selected"]
     print(history.tail().to_string(float_format=lambda x: f"{x:.4f}"))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)

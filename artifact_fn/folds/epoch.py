@@ -1,7 +1,8 @@
 """Epoch: what the stream of a run yields, and what is left when it ends."""
 
+import html
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -45,19 +46,57 @@ class Stop:
     reason: str
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Run(Generic[S_co]):
-    """What is left when a stream has been folded.
+    """What is left when a stream has been folded. Notebooks and rich show it as a table.
 
     Attributes:
         last: The last epoch.
         stop: Why it ended.
         answers: The answer of each named fold.
+
+    Example:
+        >>> Run(Epoch(2, None, {"train/loss": 0.25}), Stop("2 epochs are done"), {"history": None})
+        Run(2 epochs, '2 epochs are done', train/loss=0.25, answers: history)
     """
 
     last: Epoch[S_co]
     stop: Stop
-    answers: Mapping[str, Any] = attrs.field(repr=False)
+    answers: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """How long, why no longer, how good, and what is to be asked."""
+        losses = [f"{name}={value:.4g}" for name, value in _losses(self.last)]
+        answers = f"answers: {', '.join(self.answers) or 'none'}"
+        return f"Run({', '.join([_count(self.last), repr(self.stop.reason), *losses, answers])})"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        """The same, for rich."""
+        yield "epochs", self.last.index
+        yield "stop", self.stop.reason
+        yield "scores", {name: float(f"{value:.4g}") for name, value in self.last.scores.items()}
+        yield "answers", list(self.answers)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{value:.4g}</td></tr>"
+            for name, value in self.last.scores.items()
+        )
+        why, names = html.escape(self.stop.reason), html.escape(", ".join(self.answers) or "none")
+        return (
+            f"<p><b>Run</b> of {_count(self.last)}: {why}. Answers: {names}.</p>"
+            f"<table><tbody>{rows}</tbody></table>"
+        )
+
+
+def _count(epoch: Epoch[Any]) -> str:
+    return f"{epoch.index} epoch{'' if epoch.index == 1 else 's'}"
+
+
+def _losses(epoch: Epoch[Any]) -> list[tuple[str, float]]:
+    """The scores that are shown where there is room for few."""
+    losses = [(name, value) for name, value in epoch.scores.items() if name.endswith("/loss")]
+    return losses or list(epoch.scores.items())[:2]
 
 
 def watch(score: str, fold: Fold[float, C, R]) -> Fold[Epoch[Any], C, R]:

@@ -1,6 +1,6 @@
 """State: all that a training step reads and makes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -107,6 +107,19 @@ class TrainState:
         count = sum(param.numel() for param in self.params.values())
         # A list of them for the members of an ensemble.
         return f"TrainState(step={self.step.tolist()}, {count:,} parameters)"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        """For rich: the step, and how much of what it holds."""
+        yield "step", self.step.item()
+        for name in ("params", "buffers"):
+            held: dict[str, Tensor] = getattr(self, name)
+            yield name, f"{sum(t.numel() for t in held.values()):,} in {len(held)} tensors"
+        yield "device", str(self.step.device)
+
+    def _repr_html_(self) -> str:
+        from artifact_fn.training.summary import summary  # which is made of a state
+
+        return f"<p><b>{self!r}</b></p>{summary(self)._repr_html_()}"
 
 
 def selected_params(params: Params, pattern: str | None) -> Params:

@@ -45,6 +45,29 @@ def locked(directory: Path, *, wait: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
+def holder(directory: Path) -> str | None:
+    """Who is at work in a directory, in words; None if nobody is.
+
+    The lock is not tried for, which would be in the way of whoever takes it at that moment. The
+    kernel's list of locks is asked; where there is none, nobody is known to be at work.
+    """
+    path, list_of_locks = directory / "lock", Path("/proc/locks")
+    try:
+        inode = path.stat().st_ino
+        held = [line.split() for line in list_of_locks.read_text().splitlines()]
+    except OSError:
+        return None
+    if not any("FLOCK" in part and f":{inode} " in f"{' '.join(part)} " for part in held):
+        return None
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return _holder(handle)
+        finally:
+            os.close(handle)
+    return None
+
+
 def _myself() -> bytes:
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode()

@@ -1,0 +1,5 @@
+"""Reports: a page of HTML that shows runs."""
+
+from artifact_fn.runs.reports.page import report
+
+__all__ = ["report"]

@@ -4,13 +4,15 @@
     artifact-fn run examples.binary_classification:experiment --out runs/demo
 
 Trains an MLP with BatchNorm and dropout, stops early on val/loss, keeps the best epoch by
-val/roc_auc. The last line printed is one JSON object.
+val/roc_auc. What validation scores its rows get is watched every epoch, and drawn of the best one.
+The last line printed is one JSON object.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import attrs
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -18,12 +20,31 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
-from torch import nn
+from torch import Tensor, nn
 
 import artifact_fn as af
 from artifact_fn import tree
 from artifact_fn.data import place
-from artifact_fn.training import eager
+from artifact_fn.training import Batch, Model, eager
+from artifact_fn.validation import Plan, select
+from artifact_fn.validation import binary_classification as binary
+
+CLASSES = binary.BinarySpec(("0", "1"), positive="1")  # malignant, benign
+SCORES = Plan(scores=select(binary.SCORES, "F1", "MCC", "BRIER"))
+FIGURES = ("ROC_CURVE", "PR_CURVE", "RELIABILITY")
+
+
+@attrs.frozen
+class Classifier:
+    """The probability of a benign tumour, by the second of two logits."""
+
+    model: Model
+
+    def classify(self, state: af.TrainState, batch: Batch, /) -> Tensor:
+        """Probabilities [B] of the rows of a batch."""
+        given = (state.params, state.buffers, batch["x"])
+        logits, _ = self.model.apply(*given, key=state.key, training=False)
+        return torch.softmax(logits, 1)[:, 1]
 
 
 def network() -> nn.Module:
@@ -84,6 +105,7 @@ def experiment(
     """Everything that makes the run; `artifact-fn run` takes it by name."""
     train_rows, val_rows = (place(table, device) for table in tables(seed=0))
     train = af.Loader(train_rows, batch_size=64)
+    val = af.Loader(val_rows, batch_size=len(val_rows))
     model = af.functional(network)
     objective = af.supervised(
         model, F.cross_entropy, metrics=[af.metrics.accuracy(), af.metrics.roc_auc()]
@@ -97,15 +119,25 @@ def experiment(
         ),
         data={
             af.Split.TRAIN: train,
-            af.Split.VALIDATION: af.Loader(val_rows, batch_size=len(val_rows)),
+            af.Split.VALIDATION: val,
         },
-        routines=[af.evaluation(af.Split.VALIDATION, objective)],
+        routines=[
+            af.evaluation(af.Split.VALIDATION, objective),
+            binary.validation(af.Split.VALIDATION, Classifier(model), CLASSES, val, SCORES),
+        ],
         until=af.patience("val/loss", 10, min_delta=1e-3) | af.at_most(epochs),
         select=af.best("val/roc_auc", mode="max"),
         seed=seed,
         device=device,
         wrap=af.compiled if compiled else eager,
     )
+
+
+def judged(given: af.Experiment, state: af.TrainState) -> binary.Classified:
+    """The validation rows as a state classifies them."""
+    rows = next(iter(given.data[af.Split.VALIDATION].batches(None, 1)))
+    chance = Classifier(given.model).classify(state, rows)
+    return binary.classified(CLASSES, rows["y"].cpu(), probability=chance.detach().cpu())
 
 
 def main() -> None:
@@ -134,6 +166,9 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         history.to_csv(options.out / "history.csv")
         plot(history, best.index).savefig(options.out / "history.png", dpi=150)
+        rows = judged(given, best.state)
+        for name in FIGURES:
+            binary.PLOTS[name](rows).savefig(options.out / f"best_{name}.png", dpi=150)
     print(
         json.dumps(
             {
@@ -142,6 +177,7 @@ def main() -> None:
                 "best_epoch": best.index,
                 "val/roc_auc": best.scores["val/roc_auc"],
                 "val/accuracy": best.scores["val/accuracy"],
+                "val/BRIER": best.scores["val/BRIER"],
                 "digest": tree.digest(run.last.state),
             }
         )

@@ -30,8 +30,12 @@ def test_binary_classification_eager_and_compiled(tmp_path: Path) -> None:
         "best_epoch",
         "val/roc_auc",
         "val/accuracy",
+        "val/BRIER",
         "digest",
     ]
+    assert compiled["val/BRIER"] <= 0.05
+    for name in ("ROC_CURVE", "PR_CURVE", "RELIABILITY"):
+        assert (tmp_path / f"best_{name}.png").stat().st_size > 5_000
     assert compiled["val/roc_auc"] >= 0.97
     for score in ("val/roc_auc", "val/accuracy"):
         assert abs(compiled[score] - eager[score]) <= 1e-3

@@ -20,8 +20,8 @@ from artifact_fn.runs.directory import Directory
 from artifact_fn.runs.faults import Fault, Missing
 from artifact_fn.runs.storage import files
 from artifact_fn.training.experiment import SELECTED
-from artifact_fn.training.loop import Stream
 from artifact_fn.training.state import TrainState
+from artifact_fn.training.stream import Stream
 
 Flag = Parameter(negative=())
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative=(), consume_multiple=False)]

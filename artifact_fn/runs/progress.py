@@ -12,8 +12,8 @@ from artifact_fn.errors import FoldError
 from artifact_fn.folds.epoch import Epoch
 from artifact_fn.folds.mode import Mode
 from artifact_fn.folds.selection import Kept, top_k
-from artifact_fn.training.loop import Advance, Event, Stream, check_reads
 from artifact_fn.training.state import TrainState
+from artifact_fn.training.stream import Advance, Event, Stream, check_reads
 
 
 def progress(

@@ -32,8 +32,8 @@ from artifact_fn.runs.storage.values import encode
 from artifact_fn.runs.trackers.contract import Tracker
 from artifact_fn.runs.trackers.feeder import check_trackers, fed
 from artifact_fn.training.experiment import CONTROL, Experiment, Place
-from artifact_fn.training.loop import Stream, check_reads
 from artifact_fn.training.state import TrainState
+from artifact_fn.training.stream import Stream, check_reads
 
 LINGER = 3.0
 """Seconds that are waited at the end for trackers, unless told otherwise."""

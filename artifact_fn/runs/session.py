@@ -18,8 +18,8 @@ from artifact_fn.runs.saving import Job, Saving, Writer
 from artifact_fn.runs.storage import artifacts
 from artifact_fn.runs.storage.journal import Journal, Record
 from artifact_fn.training.experiment import CONTROL, SELECTED, UNTIL, AnyFold, Experiment, Place
-from artifact_fn.training.loop import TRAIN, Advance, Stream
 from artifact_fn.training.state import TrainState
+from artifact_fn.training.stream import TRAIN, Advance, Stream
 
 Heard = Callable[[], int | None]
 """The number of a signal that was heard, or None."""

@@ -24,7 +24,7 @@ from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.footprint import Footprint, footprint
 from artifact_fn.training.functional import functional
 from artifact_fn.training.judged import Outcome, collected, validation
-from artifact_fn.training.loop import Advance, Event, Stream, epochs, fit
+from artifact_fn.training.loop import epochs, fit
 from artifact_fn.training.member_evaluation import evaluate_each
 from artifact_fn.training.member_folds import best_of_each, each_control, stop_each
 from artifact_fn.training.objectives import (
@@ -43,6 +43,7 @@ from artifact_fn.training.routines import Routine, evaluate, evaluation, with_pl
 from artifact_fn.training.sequence import sequence
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import eval_step, train_step
+from artifact_fn.training.stream import Advance, Event, Stream
 from artifact_fn.training.workflow import Workflow
 
 __all__ = [

@@ -16,11 +16,12 @@ from artifact_fn.optim.transform import Optimizer
 from artifact_fn.training.compiled import compiled
 from artifact_fn.training.contracts import Model, Objective, Source, Step
 from artifact_fn.training.control import Control, unchanged
-from artifact_fn.training.loop import TRAIN, Stream, epochs, fit
+from artifact_fn.training.loop import epochs, fit
 from artifact_fn.training.routines import Routine
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.step import train_step
+from artifact_fn.training.stream import TRAIN, Stream
 
 HISTORY, SELECTED, UNTIL, CONTROL = "history", "selected", "until", "control"
 """Names of an experiment's own folds, under which a run answers."""

@@ -1,15 +1,11 @@
 """Loop: the stream of epochs, unfolded from a step, and folded until a stopper says so."""
 
-import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
-import attrs
-
-from artifact_fn.errors import DataError, FoldError, ScoreError
+from artifact_fn.errors import DataError, FoldError
 from artifact_fn.folds.epoch import SECONDS, Epoch, Run, Stop
 from artifact_fn.folds.fold import Fold, named
 from artifact_fn.folds.stopping import Stopper
@@ -24,54 +20,11 @@ from artifact_fn.training.riding import riding
 from artifact_fn.training.routines import Prepared, Routine, drawn, prefixed
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, answers, merge
+from artifact_fn.training.stream import TRAIN, Advance, Event, Stream, check_reads
 from artifact_fn.tree import records
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Batch)
-
-TRAIN = "train"
-"""The split under which a training step's own metrics are found."""
-
-
-@attrs.frozen
-class Advance:
-    """An epoch has got as far as a cut. For progress displays; folds do not see it.
-
-    Attributes:
-        epoch: Its index, from 1.
-        cursor: Batches of it that are done.
-        steps: Batches an epoch, or None where that is not known.
-        state: After them. It is never changed afterwards.
-        metrics: Of the epoch's cuts so far, in order; with the state all that is needed to go
-            on from here.
-    """
-
-    epoch: int
-    cursor: int
-    steps: int | None
-    state: TrainState | None = attrs.field(default=None, eq=False, repr=False)
-    metrics: tuple[Metrics, ...] = attrs.field(default=(), eq=False, repr=False)
-
-
-Event = Advance | Epoch[TrainState]
-
-
-@attrs.frozen(eq=False)
-class Stream:
-    """The epochs of a run that nobody has run yet. Each iteration unfolds them anew.
-
-    Attributes:
-        events: Unfolds every event: the advances within an epoch, then the epoch.
-        makes: The scores that its epochs may hold.
-    """
-
-    events: Callable[[], Iterator[Event]] = attrs.field(repr=False)
-    makes: frozenset[str]
-
-    def __iter__(self) -> Iterator[Epoch[TrainState]]:
-        """The epochs, without end: whoever reads them decides when to stop."""
-        with contextlib.closing(self.events()) as events:  # type: ignore[type-var]
-            yield from (event for event in events if isinstance(event, Epoch))
 
 
 def epochs(
@@ -272,28 +225,3 @@ def fit(
         )
     answer = {name: fold.extract(carry[name]) for name, fold in asked.items()}
     return Run(last, stop or Stop("the stream has ended"), answer)
-
-
-def check_reads(reads: frozenset[str], makes: frozenset[str]) -> None:
-    """Refuse to read a score that nothing makes.
-
-    Raises:
-        ScoreError: it names the score, and those that are made.
-    """
-    missing = sorted(reads - makes)
-    if missing == [SECONDS]:
-        raise ScoreError(
-            "a fold reads the time, and the stream has no clock",
-            got="epochs without a clock",
-            do="pass epochs(..., clock=time.perf_counter)",
-        )
-    if missing:
-        name = next(name for name in missing if name != SECONDS)
-        split = name.split("/")[0]
-        near = get_close_matches(name, [made for made in makes if made.split("/")[0] == split], n=1)
-        other = f"add a routine that makes it, such as evaluation({split!r}, ...), or read another"
-        raise ScoreError(
-            f"nothing makes the score {name!r}",
-            got=f"a fold that reads it; made are {', '.join(sorted(makes - {SECONDS}))}",
-            do=f"read {near[0]!r} instead" if near else other,
-        )

@@ -136,6 +136,15 @@ def mean(values: Tensor, weight: Tensor | float | None = None) -> Mean:
     return Mean((values * weights).sum(), weights.sum())
 
 
+def of_one_step(value: Tensor) -> Statistic:
+    """What one step tells: a floating value is a mean over steps, a whole one adds up."""
+    # Cloned: a rate is a leaf of the state, and an answer shares no memory with its arguments.
+    if not value.is_floating_point():
+        return Sum(value.clone())
+    value = value.detach().to(torch.float64).clone()
+    return Mean(value, torch.ones_like(value))
+
+
 def merge(parts: Sequence[Metrics]) -> Metrics:
     """The metrics of all batches together from those of each; the order does not matter.
 

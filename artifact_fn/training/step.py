@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple
 
 import attrs
-import torch
 from torch import Tensor
 from torch.func import grad_and_value
 from typing_extensions import TypeVar
@@ -21,7 +20,7 @@ from artifact_fn.training.batches import rows
 from artifact_fn.training.contracts import Aux, Batch, Buffers, Objective, Params, Step
 from artifact_fn.training.per_sample import check_norm, clipped_grads
 from artifact_fn.training.state import TrainState, selected_params
-from artifact_fn.training.statistics import Mean, Metrics, Statistic, Sum, merge
+from artifact_fn.training.statistics import Metrics, merge, of_one_step
 
 B = TypeVar("B", bound=Batch)
 B_contra = TypeVar("B_contra", contravariant=True, default=Any)
@@ -247,12 +246,3 @@ def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
         return tree.replace(state, step=state.step + 1), aux.metrics
 
     return step
-
-
-def of_one_step(value: Tensor) -> Statistic:
-    """What one step tells: a floating value is a mean over steps, a whole one adds up."""
-    # Cloned: a rate is a leaf of the state, and an answer shares no memory with its arguments.
-    if not value.is_floating_point():
-        return Sum(value.clone())
-    value = value.detach().to(torch.float64).clone()
-    return Mean(value, torch.ones_like(value))

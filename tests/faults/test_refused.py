@@ -106,7 +106,7 @@ PROGRAM = """
 import sys
 from tests.runs.examples import experiment, fault, left, done
 from artifact_fn.runs import resume, run
-from artifact_fn.training.loop import Advance
+from artifact_fn.training.stream import Advance
 from artifact_fn.folds import at_most
 import attrs
 

@@ -10,7 +10,7 @@ from artifact_fn.errors import FoldError
 from artifact_fn.folds import best, patience, reached, run, top_k
 from artifact_fn.folds.mode import mode_of
 from artifact_fn.runs import progress
-from artifact_fn.training.loop import Stream
+from artifact_fn.training.stream import Stream
 from tests.folds.epochs import of_scores
 
 READERS = {

@@ -14,9 +14,9 @@ from artifact_fn.runs.doctor.diagnosis import Finding
 from artifact_fn.training.compiled import eager
 from artifact_fn.training.contracts import Source, Step
 from artifact_fn.training.experiment import Experiment
-from artifact_fn.training.loop import TRAIN
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import answers
+from artifact_fn.training.stream import TRAIN
 
 _WATCHED = ("model", "objective", "optimizer", "step")
 

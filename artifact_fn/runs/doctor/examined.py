@@ -18,9 +18,10 @@ from artifact_fn.runs.doctor.diagnosis import Diagnosis, Finding
 from artifact_fn.runs.doctor.syncs import Syncs
 from artifact_fn.training.compiled import Compiled, compiled, eager
 from artifact_fn.training.experiment import Experiment
-from artifact_fn.training.loop import TRAIN, fit
+from artifact_fn.training.loop import fit
 from artifact_fn.training.preflight import check_finite, first_batch, tried
 from artifact_fn.training.state import TrainState
+from artifact_fn.training.stream import TRAIN
 
 _KINDS = {
     "PurityError": "impure step",

@@ -104,6 +104,7 @@ def train_step(
         OptimError: `accumulate` is no whole number of at least 1, or `clip_rows` not positive.
 
     Example:
+        >>> import torch
         >>> import torch.nn.functional as F
         >>> from artifact_fn.optim import sgd
         >>> from artifact_fn.training.functional import functional

@@ -22,7 +22,7 @@ from artifact_fn import tree
 from artifact_fn.errors import CompileError
 from artifact_fn.training.contracts import Columns, Step
 from artifact_fn.training.flat import storage
-from artifact_fn.training.graph import graph
+from artifact_fn.training.program import loop
 from artifact_fn.training.statistics import Metrics, answers, joined, joins, merge, neutral
 from artifact_fn.training.traced import entering, traced
 
@@ -58,81 +58,93 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
     stored = storage(step, state)
     once = seen if stored.step is step else traced(stored.step, stored.state, first_batch)
     told, told_spec = tree.flatten(seen.told)
-    state_spec = tree.flatten(state)[1]
+    build_state, build_told = tree.builder(tree.flatten(state)[1]), tree.builder(told_spec)
     stored_leaves = tree.leaves(stored.state)
-    held, turns, changing = len(stored_leaves), len(rows), once.changing
+    held = len(stored_leaves)
+    # A leaf without numbers cannot change.
+    changing = tuple(i for i in once.changing if stored_leaves[i].numel())
+    staying = tuple(i for i in range(held) if i not in changing)
     ways = joins(seen.told)
-    device = rows.device
-    kinds = [(way, leaf.shape, leaf.dtype) for way, leaf in zip(ways, told, strict=True)]
-    nothing = [neutral(*kind, torch.device("meta")) for kind in kinds]
+    nothing = [
+        neutral(way, leaf.shape, leaf.dtype, rows.device)
+        for way, leaf in zip(ways, told, strict=True)
+    ]
     pack, unpack = _packing([*(stored_leaves[i] for i in changing), *nothing])
-    column_spec = tree.flatten(columns)[1]
 
-    def flat(*given: Tensor) -> tuple[Tensor, ...]:
-        *entered, index, active = given
-        table = entered[len(entered) - column_spec.num_leaves :]
-        leaves = stored.enter(
-            [leaf.reshape(shape) for leaf, shape in zip(entered, stored.shapes, strict=False)]
-        )
-
-        def turn(carry: list[Tensor], at: tuple[Tensor, Tensor]) -> tuple[list[Tensor], Tensor]:
-            batch_rows, on = at
-            before = unpack(carry)
-            current = list(leaves)
-            for i, leaf in zip(changing, before, strict=False):
-                current[i] = leaf
-            answer = once([*current, *(column.index_select(0, batch_rows) for column in table)])
-            sums = [
-                joined(way, so_far, leaf)
-                for way, so_far, leaf in zip(
-                    ways, before[len(changing) :], answer[held:], strict=True
-                )
+    # Where the numbers of a leaf go is read off leaves that hold their own number.
+    marks = [torch.full_like(x, i, dtype=torch.int64) for i, x in enumerate(tree.leaves(state))]
+    count = len(marks)
+    stored_marks = stored.enter(marks)
+    carried = [
+        _numbers(vector)
+        for vector in pack(
+            [
+                *(stored_marks[i] for i in changing),
+                *(torch.full_like(x, count + i, dtype=torch.int64) for i, x in enumerate(nothing)),
             ]
-            after = [*(answer[once.order[i]] for i in changing), *sums]
-            # Leaf by leaf, where it is done while the leaf is made, and costs nothing.
-            taken = [torch.where(on, new, old) for new, old in zip(after, before, strict=True)]
-            return pack(taken), on.clone()
-
-        # Made in here: a captured 0-d tensor would be taken for a Python number, and all of it
-        # traced a second time when it turns out that it is not.
-        first = [*(leaves[i] for i in changing), *(neutral(*kind, device) for kind in kinds)]
-        last = unpack(_scan()(turn, pack(first), (index, active))[0])
-        for i, leaf in zip(changing, last, strict=False):
-            leaves[i] = leaf
-        after = stored.leave(leaves)
-        return tuple(
-            leaf.clone() for leaf in (*(after[i] for i in seen.changing), *last[len(changing) :])
         )
+    ]
+    kept = [_numbers(stored_marks[i]) or [i] for i in staying]
+    kept_shapes = [stored_leaves[i].shape for i in staying]
+    shapes = [x.shape for x in (*tree.leaves(state), *nothing)]
+    sizes = [[shapes[i].numel() for i in group] for group in carried]
 
-    program = graph(flat, cache, rows.device)
+    def entered(leaves: list[Tensor], columns: Columns) -> tuple[list[Tensor], list[Tensor]]:
+        """What turns hand on, and what all of them are given after the rows."""
+        flat = [leaf.reshape(-1) for leaf in leaves]
+        staying = [
+            _joined(flat, group).reshape(shape)
+            for group, shape in zip(kept, kept_shapes, strict=True)
+        ]
+        table = [entering(column) for column in tree.leaves(columns)]
+        return [_joined(flat, group) for group in carried], [*staying, *table]
+
+    carry, fixed = entered([*tree.leaves(state), *nothing], columns)
+    handed, table_at = len(carry), 1 + len(staying)
+
+    def turn(at: Tensor, *given: Tensor) -> Sequence[Tensor]:
+        before, (index, *others) = unpack(given[:handed]), given[handed:]
+        batch_rows = index.index_select(0, at.reshape(1)).reshape(-1)
+        leaves = dict(zip(changing, before, strict=False))
+        leaves |= dict(zip(staying, others, strict=False))
+        batch = [column.index_select(0, batch_rows) for column in given[handed + table_at :]]
+        answer = once([*(leaves[i] for i in range(held)), *batch])
+        sums = [
+            joined(way, so_far, leaf)
+            for way, so_far, leaf in zip(ways, before[len(changing) :], answer[held:], strict=True)
+        ]
+        # In memory of their own: what is handed on may be neither one tensor twice nor a part of
+        # what was given. It costs nothing where this very turn has made the tensor.
+        return [leaf.clone() for leaf in pack([*(answer[once.order[i]] for i in changing), *sums])]
+
+    turns = len(rows)
+    program = loop(turn, carry, [rows.contiguous(), *fixed], cache)
 
     def called(state: Any, columns: Columns, rows: Tensor) -> tuple[Any, Metrics]:
-        steps = len(rows)
-        index = torch.zeros(turns, rows.shape[1], dtype=torch.int64, device=rows.device)
-        index[:steps] = rows
-        active = torch.arange(turns, device=rows.device).reshape(turns, 1) < steps
-        leaves = tree.leaves(state)
-        flat_leaves = [entering(leaf) for leaf in (*leaves, *tree.leaves(columns))]
-        found = [_alone(leaf) for leaf in program(*flat_leaves, index, active)]
-        for i, leaf in zip(seen.changing, found, strict=False):
-            leaves[i] = leaf
-        after = tree.unflatten(leaves, state_spec)
-        metrics: Metrics = tree.unflatten(found[len(seen.changing) :], told_spec)
-        return after, metrics
+        leaves = [*tree.leaves(state), *nothing]
+        carry, fixed = entered(leaves, columns)
+        index = rows.contiguous()
+        if len(rows) < turns:
+            index = rows.new_zeros(turns, rows.shape[1])
+            index[: len(rows)] = rows
+        found = program(torch.tensor(len(rows)), *carry, index, *fixed)
+        for group, size, vector in zip(carried, sizes, found, strict=True):
+            for i, part in zip(group, vector.split_with_sizes(size), strict=True):
+                # In memory of its own: what is kept must not keep more.
+                leaves[i] = (part.clone() if len(group) > 1 else part).view(shapes[i])
+        made = iter(leaves)
+        return build_state(made), build_told(made)
 
     return called
 
 
-def _alone(leaf: Tensor) -> Tensor:
-    """In memory of its own, which a compiler does not promise: what is kept must not keep more."""
-    return leaf if leaf.untyped_storage().nbytes() == leaf.nbytes else leaf.clone()
+def _numbers(marked: Tensor) -> list[int]:
+    """The numbers of the leaves that a vector was joined from, in their order."""
+    return [int(i) for i in torch.unique_consecutive(marked)]
 
 
-def _scan() -> Any:
-    # Not at the top: a prototype of torch, which may move.
-    from torch._higher_order_ops.scan import scan
-
-    return scan
+def _joined(flat: Sequence[Tensor], group: Sequence[int]) -> Tensor:
+    return torch.cat([flat[i] for i in group]) if len(group) > 1 else flat[group[0]]
 
 
 def _packing(
@@ -157,17 +169,16 @@ def _packing(
     def unpack(packed: Sequence[Tensor]) -> list[Tensor]:
         parts: list[Tensor] = [packed[0]] * len(shapes)
         for group, vector in zip(groups, packed, strict=True):
-            at = 0
-            for i in group:
-                parts[i] = vector[at : at + sizes[i]].reshape(shapes[i])
-                at += sizes[i]
+            cut = torch.split(vector, [sizes[i] for i in group])
+            for i, part in zip(group, cut, strict=True):
+                parts[i] = part.reshape(shapes[i])
         return parts
 
     return pack, unpack
 
 
 def checked(
-    program: Chunk,
+    make: Callable[[], Chunk],
     step: Step[Any],
     state: Any,
     columns: Columns,
@@ -175,13 +186,13 @@ def checked(
     *,
     instead: Step[Any],
 ) -> Chunk:
-    """The program, if it does what single steps do on the first of these rows; else a loop.
+    """A program, if it does what single steps do on the first of these rows; else a loop.
 
     Two chunks of one step must be, bit for bit, one chunk of two; and the first of them must be
     the eager step, to rounding.
 
     Args:
-        program: Of `chunk`.
+        make: Makes the program, as `chunk` does.
         step: The eager step.
         state: To try them on.
         columns: To try them on.
@@ -192,11 +203,13 @@ def checked(
         RuntimeWarning: it does not, or torch cannot compile it.
     """
     try:
+        program = make()
         reason = _difference(program, step, state, columns, rows)
-    except (CompileError, ImportError) as cause:
+    except CompileError as cause:
         reason = f"cannot be compiled ({cause})"
-    if reason is None:
-        return program
+    else:
+        if reason is None:
+            return program
     warnings.warn(
         f"steps are taken one at a time, because a chunk of them {reason}; training is right, "
         "and slower",

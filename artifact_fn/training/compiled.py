@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Generic, Literal
 
 import attrs
-import torch
 from torch import Tensor
 from typing_extensions import TypeVar
 
@@ -18,8 +17,9 @@ from artifact_fn import tree
 from artifact_fn.errors import CompileError
 from artifact_fn.training.chunks import Chunk, checked, chunk
 from artifact_fn.training.contracts import Columns, Step
-from artifact_fn.training.graph import compilations, default_cache, graph
+from artifact_fn.training.graph import compilations, default_cache
 from artifact_fn.training.places import check_step
+from artifact_fn.training.program import program
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.traced import entering, traced
 
@@ -73,14 +73,15 @@ class Compiled(Generic[S, B_contra]):
     def steps_a_call(self, state: S) -> int:
         """How many steps one call takes at most, by the one rule there is.
 
-        As `chunk` says; `"auto"` is 128 for a state of up to a million numbers on the CPU, and 1
-        for any other.
+        As `chunk` says; `"auto"` is 128 for a state of up to a million numbers, and 1 for a larger
+        one. On any device but the CPU it is 1, whatever `chunk` says.
         """
+        leaves = tree.leaves(state)
+        if any(leaf.device.type != "cpu" for leaf in leaves):
+            return 1
         if self.chunk != "auto":
             return self.chunk
-        leaves = tree.leaves(state)
-        small = sum(leaf.numel() for leaf in leaves) <= SMALL
-        return STEPS if small and all(leaf.device.type == "cpu" for leaf in leaves) else 1
+        return STEPS if sum(leaf.numel() for leaf in leaves) <= SMALL else 1
 
     def many(self, state: S, columns: Columns, rows: Tensor, turns: int) -> tuple[S, Metrics]:
         """A step for each row of `rows`, in one call.
@@ -93,10 +94,16 @@ class Compiled(Generic[S, B_contra]):
         """
         signature = ("many", turns, rows.shape[1], _signature((state, columns)))
         if signature not in self._programs:
-            program = chunk(self.step, state, columns, rows[:1].expand(turns, -1), self.cache)
-            if self.check:
-                program = checked(program, self.step, state, columns, rows, instead=self)
-            self._programs[signature] = program
+            whole = rows[:1].expand(turns, -1)
+
+            def make() -> Chunk:
+                return chunk(self.step, state, columns, whole, self.cache)
+
+            self._programs[signature] = (
+                checked(make, self.step, state, columns, rows, instead=self)
+                if self.check
+                else make()
+            )
         taken: Chunk = self._programs[signature]
         return taken(state, columns, rows)
 
@@ -188,7 +195,7 @@ def _single(
         donated: Whether the new state is written into the tensors of the old one.
     """
     once = traced(step, state, batch)
-    held = len(once.order)
+
     made = tuple(i for i, source in enumerate(once.source) if source is None)
     # Where a new leaf may be written: the old leaf whose place it takes.
     home = {once.order[i]: i for i in once.changing} if donated else {}
@@ -200,12 +207,12 @@ def _single(
             leaves[old].copy_(answer[new].reshape(leaves[old].shape))
         return tuple(answer[i] for i in returned)
 
-    device = tree.leaves(state)[0].device if held else torch.device("cpu")
-    program = graph(flat, cache, device)
+    examples = [entering(leaf) for leaf in tree.leaves((state, batch))]
+    compiled_flat = program(flat, examples, cache)
 
     def called(state: S, batch: Any) -> tuple[S, Metrics]:
         given = tree.leaves((state, batch))
-        found = program(*(entering(leaf) for leaf in given))
+        found = compiled_flat(*(entering(leaf) for leaf in given))
         whole = [given[0] if source is None else given[source] for source in once.source]
         for i, leaf in zip(returned, found, strict=True):
             whole[i] = leaf

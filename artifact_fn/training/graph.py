@@ -53,7 +53,7 @@ def graph(function: Callable[..., Sequence[Tensor]], cache: Path, device: torch.
             if not first:
                 found: Sequence[Tensor] = program(*leaves)
             else:
-                with _compiling(cache), _told():
+                with _compiling(cache), patiently():
                     found = program(*_apart(leaves))
                 first = False
             # The next replay of a CUDA graph overwrites what this one has answered.
@@ -77,10 +77,17 @@ def _apart(leaves: Sequence[Tensor]) -> list[Tensor]:
 
 
 def compilations() -> int:
-    """Graphs compiled by this process so far, by torch's own count."""
+    """Graphs compiled by this process so far, by torch's own count, to which ours are added."""
     from torch._dynamo.utils import counters  # not at the top: it takes a second to import
 
     return int(counters["stats"]["unique_graphs"])
+
+
+def counted() -> None:
+    """Add one to `compilations`."""
+    from torch._dynamo.utils import counters
+
+    counters["stats"]["unique_graphs"] += 1
 
 
 def default_cache() -> Path:
@@ -140,7 +147,7 @@ def _of_its_own(function: T) -> T:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def patiently() -> Iterator[None]:
     """Say on stderr that a compile is what takes so long."""
 
     def tell() -> None:
@@ -165,7 +172,7 @@ def _compiling(cache: Path) -> Iterator[None]:
         os.environ[_CACHE] = str(cache)
         yield
     except Exception as cause:
-        raise _explained(cause, cache) from cause
+        raise explained(cause, cache) from cause
     finally:
         if before is None:
             os.environ.pop(_CACHE, None)
@@ -173,7 +180,8 @@ def _compiling(cache: Path) -> Iterator[None]:
             os.environ[_CACHE] = before
 
 
-def _explained(cause: Exception, cache: Path) -> CompileError:
+def explained(cause: Exception, cache: Path) -> CompileError:
+    """What went wrong when a step was compiled, and what to do."""
     kinds = {kind.__name__ for kind in type(cause).__mro__}
     got = f"{type(cause).__name__}: {' '.join(str(cause).split(chr(10) * 2)[0].split())}"
     if "InvalidCxxCompiler" in str(cause):

@@ -59,6 +59,10 @@ def entering(leaf: Tensor) -> Tensor:
     """A leaf as a program takes it: contiguous, and a scalar as [1] (see `graph`)."""
     # Strides would be shapes of their own.
     whole = leaf.contiguous()
+    if whole.ndim > 2:
+        # Of a dimension of one element any stride is right, and a convolution reads a layout
+        # off it.
+        return whole.view(-1).view(whole.shape)
     return whole.reshape(1) if whole.ndim == 0 else whole
 
 

@@ -173,7 +173,7 @@ def test_a_chunk_that_is_not_its_steps_is_given_up(broken: Any, message: str) ->
     p = parts(optim.sgd(0.5))
     table, rows = columns(16), rows_of(4)
     with pytest.warns(RuntimeWarning, match=f"one at a time, because a chunk of them {message}"):
-        program = checked(broken(p.step), p.step, p.state, table, rows, instead=p.step)
+        program = checked(lambda: broken(p.step), p.step, p.state, table, rows, instead=p.step)
     right = looped(p.step)(p.state, table, rows)
     assert tree.identical(program(p.state, table, rows), right)
 
@@ -182,14 +182,16 @@ def test_a_chunk_that_is_its_steps_is_kept_whatever_is_not_a_number() -> None:
     p = parts(optim.sgd(0.5))
     table = {**columns(16), "x": columns(16)["x"] * torch.nan}
     program = looped(p.step)
-    assert checked(program, p.step, p.state, table, rows_of(4), instead=p.step) is program
+    assert checked(lambda: program, p.step, p.state, table, rows_of(4), instead=p.step) is program
 
 
-def test_without_a_scan_steps_are_taken_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone() -> Any:
-        raise ImportError("no scan in this torch")
+def test_where_no_loop_can_be_compiled_steps_are_taken_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(*_: Any) -> Any:
+        raise CompileError("the step could not be compiled", got="no loops", do="wait for them")
 
-    monkeypatch.setattr(chunks, "_scan", gone)
+    monkeypatch.setattr(chunks, "loop", gone)
 
     def step(state: Tensor, batch: Any) -> tuple[Tensor, Metrics]:
         return state + batch["x"].sum(), {}

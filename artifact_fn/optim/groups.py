@@ -118,7 +118,7 @@ def freeze() -> Rule:
         >>> freeze().update({"w": torch.tensor([5.0])}, freeze().init(params), params)[0]
         {'w': tensor([1.])}
     """
-    # Cloned, because scan refuses a carry that comes back unchanged.
+    # New tensors, as every other rule answers them.
     return Rule(
         lambda params: (),
         lambda grads, state, params: ({k: v.clone() for k, v in params.items()}, state),

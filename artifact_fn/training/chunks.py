@@ -1,16 +1,14 @@
-"""Chunks: many steps in one call, by torch's scan.
+"""Chunks: many steps in one call, by a loop inside a program.
 
 The loop of a chunk is inside the program: each turn gathers its batch from the table, takes the
-step and joins its metrics. A chunk of fewer steps than it has turns skips the last ones, so that
-one program does for all chunks.
+step and joins its metrics. How many turns it takes is told by a tensor, so that one program does for
+all chunks.
 
 What the turns hand on to each other is packed into one vector for each dtype. A small model has
 dozens of small tensors, and a turn that copies each of them by itself takes most of its time to
 do so.
 """
 
-import math
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,10 @@ import torch
 from torch import Tensor
 
 from artifact_fn import tree
-from artifact_fn.errors import CompileError
 from artifact_fn.training.contracts import Columns, Step
 from artifact_fn.training.flat import storage
 from artifact_fn.training.program import loop
-from artifact_fn.training.statistics import Metrics, answers, joined, joins, merge, neutral
+from artifact_fn.training.statistics import Metrics, joined, joins, neutral
 from artifact_fn.training.traced import entering, traced
 
 Chunk = Callable[[Any, Columns, Tensor], tuple[Any, Metrics]]
@@ -175,88 +172,3 @@ def _packing(
         return parts
 
     return pack, unpack
-
-
-def checked(
-    make: Callable[[], Chunk],
-    step: Step[Any],
-    state: Any,
-    columns: Columns,
-    rows: Tensor,
-    *,
-    instead: Step[Any],
-) -> Chunk:
-    """A program, if it does what single steps do on the first of these rows; else a loop.
-
-    Two chunks of one step must be, bit for bit, one chunk of two; and the first of them must be
-    the eager step, to rounding.
-
-    Args:
-        make: Makes the program, as `chunk` does.
-        step: The eager step.
-        state: To try them on.
-        columns: To try them on.
-        rows: int64 [steps, batch], to try them on.
-        instead: What a loop would call.
-
-    Warns:
-        RuntimeWarning: it does not, or torch cannot compile it.
-    """
-    try:
-        program = make()
-        reason = _difference(program, step, state, columns, rows)
-    except CompileError as cause:
-        reason = f"cannot be compiled ({cause})"
-    else:
-        if reason is None:
-            return program
-    warnings.warn(
-        f"steps are taken one at a time, because a chunk of them {reason}; training is right, "
-        "and slower",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-    return _loop(instead)
-
-
-def _loop(step: Step[Any]) -> Chunk:
-    def called(state: Any, columns: Columns, rows: Tensor) -> tuple[Any, Metrics]:
-        parts = []
-        for batch_rows in rows:
-            state, metrics = step(state, gathered(columns, batch_rows))
-            parts.append(metrics)
-        return state, merge(parts)
-
-    return called
-
-
-def _difference(
-    program: Chunk, step: Step[Any], state: Any, columns: Columns, rows: Tensor
-) -> str | None:
-    first, told = program(state, columns, rows[:1])
-    if len(rows) > 1:
-        second, _ = program(first, columns, rows[1:2])
-        both, _ = program(state, columns, rows[:2])
-        if not tree.identical(both, second):
-            return f"of two is not two of one at {tree.first_difference(both, second)}"
-    after, expected = step(state, gathered(columns, rows[0]))
-    ours, theirs = answers(told)[0], answers(expected)[0]
-    wrong = [
-        name
-        for name, value in theirs.items()
-        if not (math.isnan(value) and math.isnan(ours[name]))
-        and not math.isclose(ours[name], value, rel_tol=1e-3, abs_tol=1e-5)
-    ]
-    # What is watched of a gradient that should be zero is rounding (see below); such are few.
-    if wrong and (10 * len(wrong) > len(theirs) or any(n.endswith("loss") for n in wrong)):
-        return f"answers {ours[wrong[0]]} for {wrong[0]}, a single step {theirs[wrong[0]]}"
-    apart = total = 0
-    for path, leaf in tree.paths(after).items():
-        if leaf.is_floating_point():
-            close = torch.isclose(
-                tree.paths(first)[path], leaf, rtol=1e-3, atol=1e-5, equal_nan=True
-            )
-            apart, total = apart + int((~close).sum()), total + leaf.numel()
-    # An adaptive rule makes a whole step of what should be zero and is rounding, such as the
-    # gradient of a bias before a BatchNorm; those are few.
-    return f"moves {apart} of {total} numbers elsewhere" if 10 * apart > total else None

@@ -15,7 +15,8 @@ from typing_extensions import TypeVar
 
 from artifact_fn import tree
 from artifact_fn.errors import CompileError
-from artifact_fn.training.chunks import Chunk, checked, chunk
+from artifact_fn.training.chunk_check import checked
+from artifact_fn.training.chunks import Chunk, chunk
 from artifact_fn.training.contracts import Columns, Step
 from artifact_fn.training.graph import compilations, default_cache
 from artifact_fn.training.places import check_step
@@ -35,7 +36,7 @@ STEPS = 128
 SMALL = 1_000_000
 """Numbers in a state (parameters, buffers, optimizer) up to which chunks pay.
 
-A turn of a scan copies all of them, in 0.1 to 0.3 ms a million; a call from Python costs about
+A turn of a loop copies all of them, in 0.1 to 0.3 ms a million; a call from Python costs about
 as much whatever it does.
 """
 

@@ -1,4 +1,4 @@
-"""Graph: a function of tensors as one compiled program; the only module that calls torch.compile.
+"""Graph: a function of tensors compiled by torch.compile; the only module that calls it.
 
 A graph is compiled for the shapes and dtypes it is first called with, and its caller promises to
 call it with no others; so it needs none of torch's guards.
@@ -6,7 +6,6 @@ call it with no others; so it needs none of torch's guards.
 
 import contextlib
 import os
-import platform
 import sys
 import threading
 import types
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn.errors import CompileError
+from artifact_fn.training.library import LOWERING, cpu_options
 
 T = TypeVar("T")
 Graph = Callable[..., Sequence[Tensor]]
@@ -54,26 +54,12 @@ def graph(function: Callable[..., Sequence[Tensor]], cache: Path, device: torch.
                 found: Sequence[Tensor] = program(*leaves)
             else:
                 with _compiling(cache), patiently():
-                    found = program(*_apart(leaves))
+                    found = program(*leaves)
                 first = False
             # The next replay of a CUDA graph overwrites what this one has answered.
             return [leaf.clone() for leaf in found] if device.type == "cuda" else found
 
     return called
-
-
-def _apart(leaves: Sequence[Tensor]) -> list[Tensor]:
-    """The same tensors, no two of them in one memory: a scan cannot be traced over such.
-
-    What has been traced does not depend on it, so later calls may be given what they like.
-    """
-    seen: set[int] = set()
-    found = []
-    for leaf in leaves:
-        memory = leaf.untyped_storage().data_ptr()
-        found.append(leaf.clone() if memory in seen else leaf)
-        seen.add(memory)
-    return found
 
 
 def compilations() -> int:
@@ -99,34 +85,11 @@ def default_cache() -> Path:
 
 
 def _options(device: torch.device) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        # A caller promises to give nothing else than what was compiled for.
-        "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
-        # The twenty rounds of Threefry are one long pointwise chain, which inductor would inline
-        # into every use: 30 to 100 s of code generation instead of 5, and no faster to run.
-        "realize_opcount_threshold": 8,
-        # torch does not keep programs with a scan unless told that it may; they hold nothing but
-        # the operations of the step, which are part of the key.
-        "unsafe_marked_cacheable_functions": {"torch.ops.higher_order.scan": torch.__version__},
-    }
+    # A caller promises to give nothing else than what was compiled for.
+    trusted = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe, **LOWERING}
     if device.type == "cuda":
-        return {**options, "triton.cudagraphs": True}
-    if device.type != "cpu":
-        return options
-    if sys.platform == "linux" and platform.machine() == "x86_64":
-        # torch would compile and load a program for each vector instruction set that the
-        # processor names, 6 s in all, to see whether it is to be believed.
-        options["cpp.vec_isa_ok"] = True
-    return {
-        **options,
-        # The calls between kernels in C++ too: for a small model they, and not the arithmetic,
-        # are most of a step (and in Python the loop of a scan takes twice the time).
-        "cpp_wrapper": True,
-        # Only kernels are worth -O3: half the time to compile, the same to run.
-        "cpp_wrapper_build_separate": True,
-        # A precompiled header takes longer to make than the one or two programs of a run save.
-        "cpp_cache_precompile_headers": False,
-    }
+        return {**trusted, "triton.cudagraphs": True}
+    return {**trusted, **cpu_options()} if device.type == "cpu" else trusted
 
 
 def _of_its_own(function: T) -> T:

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from artifact_fn import tree
 from artifact_fn.training.lowered import Lowered
 
 Library = Callable[[list[Tensor]], list[Tensor]]
@@ -32,8 +33,16 @@ _ENTRY = "inductor_entry_cpp"
 _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
-def options() -> dict[str, Any]:
-    """What inductor is told on a CPU."""
+LOWERING = {
+    # The twenty rounds of Threefry are one long pointwise chain, which inductor would inline
+    # into every use: 30 to 100 s of code generation instead of 5, and no faster to run.
+    "realize_opcount_threshold": 8,
+}
+"""What inductor is told on any device."""
+
+
+def cpu_options() -> dict[str, Any]:
+    """What inductor is told on a CPU besides."""
     found: dict[str, Any] = {
         # The calls between kernels in C++ too: for a small model they, and not the arithmetic,
         # are most of a step (and in Python a loop takes twice the time).
@@ -42,9 +51,6 @@ def options() -> dict[str, Any]:
         "cpp_wrapper_build_separate": True,
         # A precompiled header takes longer to make than the one or two programs of a run save.
         "cpp_cache_precompile_headers": False,
-        # The twenty rounds of Threefry are one long pointwise chain, which inductor would inline
-        # into every use: 30 to 100 s of code generation instead of 5, and no faster to run.
-        "realize_opcount_threshold": 8,
     }
     if sys.platform == "linux" and platform.machine() == "x86_64":
         # torch would compile and load a program for each vector instruction set that the
@@ -60,7 +66,8 @@ def name(of: Lowered) -> str:
     """
     around = (
         of.digest(),
-        options(),
+        LOWERING,
+        cpu_options(),
         torch.__version__,
         sysconfig.get_config_var("SOABI"),
         torch.get_num_threads(),
@@ -110,7 +117,7 @@ def _generate(of: Lowered) -> None:
     from torch._inductor.virtualized import V
 
     mode = of.given[0].fake_mode  # type: ignore[attr-defined]
-    patched = {**options(), "fx_graph_cache": False}
+    patched = {**LOWERING, **cpu_options(), "fx_graph_cache": False}
     with (
         torch.no_grad(),
         config.patch(patched),
@@ -131,8 +138,7 @@ def _generate(of: Lowered) -> None:
         graph = compile_fx._recursive_joint_graph_passes(of.graph, input_device=torch.device("cpu"))
         # All of them come back to a caller, in the strides that recording has shown.
         answers = graph.graph.output_node()
-        answers_count = len(torch.utils._pytree.tree_leaves(answers.args[0]))
-        answers.meta["user_visible_output_idxs"] = list(range(answers_count))
+        answers.meta["user_visible_output_idxs"] = list(range(len(tree.leaves(answers.args[0]))))
         compile_fx.compile_fx_inner(
             graph,
             of.given,

@@ -134,7 +134,12 @@ def _recorded(
     from torch.fx.experimental.proxy_tensor import make_fx
 
     pure = torch.func.functionalize(function, remove="mutations")
-    with torch.no_grad(), enable_python_dispatcher():
+    with (
+        torch.no_grad(),
+        enable_python_dispatcher(),
+        # What asks whether it is being compiled is told so.
+        torch.compiler._compile_session_context(),
+    ):
         graph = make_fx(
             pure, decomposition_table=select_decomp_table(), _allow_non_fake_inputs=True
         )(*given)

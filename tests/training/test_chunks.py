@@ -12,6 +12,7 @@ from artifact_fn.errors import CompileError
 from artifact_fn.training import (
     Compiled,
     TrainState,
+    chunk_check,
     chunks,
     compiled,
     cuts,
@@ -19,7 +20,8 @@ from artifact_fn.training import (
     supervised,
     train_step,
 )
-from artifact_fn.training.chunks import checked, gathered
+from artifact_fn.training.chunk_check import checked
+from artifact_fn.training.chunks import gathered
 from artifact_fn.training.statistics import Maximum, Mean, Metrics, Minimum, Sum, merge
 from tests.training.examples import columns, loader, parts
 
@@ -134,7 +136,7 @@ def test_no_state_that_anybody_holds_is_overwritten(chunk: int) -> None:
 
 def looped(step: Any) -> Any:
     """What a program of `chunk` does, without a compiler."""
-    return chunks._loop(step)
+    return chunk_check._loop(step)
 
 
 def skips_the_last(step: Any) -> Any:

@@ -116,6 +116,8 @@ def _generate(of: Lowered) -> None:
     from torch._inductor.utils import BoxedBool
     from torch._inductor.virtualized import V
 
+    # Else what this process has built before would be found in its memory, and not be on disk.
+    codecache.CppWrapperCodeCache.cache.clear()
     mode = of.given[0].fake_mode  # type: ignore[attr-defined]
     patched = {**LOWERING, **cpu_options(), "fx_graph_cache": False}
     with (

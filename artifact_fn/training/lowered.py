@@ -133,7 +133,8 @@ def _recorded(
     from torch._inductor.decomposition import select_decomp_table
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    pure = torch.func.functionalize(function, remove="mutations")
+    # Its arguments are numbered: how a function calls them is not part of what it does.
+    pure = torch.func.functionalize(lambda *tensors: function(*tensors), remove="mutations")
     with (
         torch.no_grad(),
         enable_python_dispatcher(),

@@ -75,11 +75,10 @@ def _made(record: Callable[[], Lowered], cache: Path) -> Graph:
         seen = record()
         constants = list(seen.constants)
         try:
+            cache.mkdir(parents=True, exist_ok=True)
             path = cache / "programs" / f"{name(seen)}.so"
-            library = kept(path)
-            if library is None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                library = build(seen, path)
+            path.parent.mkdir(exist_ok=True)
+            library = kept(path) or build(seen, path)
         except OSError as cause:
             raise explained(cause, cache) from cause
     counted()

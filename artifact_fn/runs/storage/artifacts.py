@@ -37,8 +37,12 @@ def save(root: Path, name: str, epoch: int, value: Any) -> Listed:
         DataError: the value is none of these.
         Storage: the disk refuses.
     """
+    return write(root, name, epoch, *rendered(name, value))
+
+
+def write(root: Path, name: str, epoch: int, suffix: str, data: bytes) -> Listed:
+    """Write the bytes of an artifact, as `rendered` made them; otherwise as `save`."""
     split, rest = divided(name)
-    suffix, data = _rendered(name, value)
     path = root / "artifacts" / safe(split) / safe(rest) / f"{epoch:06}{suffix}"
     files.make(path.parent)
     content = files.replace(path, data)
@@ -49,16 +53,26 @@ def save(root: Path, name: str, epoch: int, value: Any) -> Listed:
     }
 
 
+def content(root: Path, listed: Mapping[str, Any]) -> bytes:
+    """The bytes of an artifact's file.
+
+    Raises:
+        Damaged: it is missing or not what was written.
+    """
+    path = root / listed["file"]
+    data = files.read(path)
+    if files.digest(data) != listed["sha256"]:
+        raise Damaged(path, "other bytes than were written")
+    return data
+
+
 def load(root: Path, listed: Mapping[str, Any]) -> Any:
     """An artifact as it was: arrays and values; of a figure, the bytes of its PNG.
 
     Raises:
         Damaged: its file is missing or not what was written.
     """
-    path = root / listed["file"]
-    data = files.read(path)
-    if files.digest(data) != listed["sha256"]:
-        raise Damaged(path, "other bytes than were written")
+    path, data = root / listed["file"], content(root, listed)
     if path.suffix == ".npz":
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             if "names" not in arrays:
@@ -67,7 +81,12 @@ def load(root: Path, listed: Mapping[str, Any]) -> Any:
     return decode(json.loads(data), {}) if path.suffix == ".json" else data
 
 
-def _rendered(name: str, value: Any) -> tuple[str, bytes]:
+def rendered(name: str, value: Any) -> tuple[str, bytes]:
+    """The suffix and the bytes of an artifact's file.
+
+    Raises:
+        DataError: as `save`.
+    """
     if _is_figure(value):
         drawn = io.BytesIO()
         value.savefig(drawn, format="png", metadata={"Software": None})

@@ -1,6 +1,7 @@
 """Pens: processes that draw figures while training goes on."""
 
 import contextlib
+import gc
 import multiprocessing
 import queue
 import signal
@@ -138,6 +139,7 @@ class Pens:
 def _drawing(asked: Connection) -> None:
     """In the other process: draw what comes, until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks decides when to end
+    gc.freeze()  # what was imported is no garbage, and figures make enough of it
     with contextlib.suppress(EOFError, OSError):
         while True:
             try:

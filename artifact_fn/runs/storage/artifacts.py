@@ -88,9 +88,7 @@ def rendered(name: str, value: Any) -> tuple[str, bytes]:
         DataError: as `save`.
     """
     if _is_figure(value):
-        drawn = io.BytesIO()
-        value.savefig(drawn, format="png", metadata={"Software": None})
-        return ".png", drawn.getvalue()
+        return ".png", _png(value)
     if isinstance(value, Tensor):
         value = (value.float() if value.is_floating_point() else value).detach().cpu().numpy()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -106,6 +104,18 @@ def rendered(name: str, value: Any) -> tuple[str, bytes]:
     if encoded.tensors:
         raise _refused(name, "tensors or arrays among other things")
     return ".json", json.dumps(encoded.document, allow_nan=False).encode()
+
+
+def _png(figure: Any) -> bytes:
+    """A figure as `savefig` writes it, drawn once: `savefig` draws one with a layout twice."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    written, before = io.BytesIO(), figure.canvas
+    try:
+        FigureCanvasAgg(figure).print_png(written, metadata={"Software": None})
+    finally:
+        figure.set_canvas(before)
+    return written.getvalue()
 
 
 def _is_array(value: Any) -> bool:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 import artifact_fn as af
 from artifact_fn.runs import Saving
-from artifact_fn.training import Batch, Model, plots, reducers, taps, with_plots
+from artifact_fn.training import Batch, Model, reducers, taps, with_plots
 from artifact_fn.validation import Plan, select
 from artifact_fn.validation import binary_classification as binary
-from tests.bench.demos import given
+from tests.bench.demos import activations, given
 
 CLASSES = binary.BinarySpec(("0", "1"), positive="1")
 
@@ -73,7 +73,7 @@ def experiment(path: str) -> af.Experiment:
                 af.evaluation(
                     "train_after", objective, sweeps["train"], every=every, taps=[watched]
                 ),
-                ACTIVATIONS_PDF=plots.distributions("activations", axis="activation"),
+                ACTIVATIONS_PDF=activations.pdf,
             ),
             af.evaluation("val", objective, every=every),
             *(
@@ -87,6 +87,7 @@ def experiment(path: str) -> af.Experiment:
 
 
 def main(path: str, directory: str) -> None:
+    torch.set_num_threads(1)  # a model this small is faster so
     run = unsafe_perform_io(
         af.run(
             experiment(path),

@@ -13,10 +13,10 @@ from torch import Tensor
 import artifact_fn as af
 from artifact_fn import random
 from artifact_fn.runs import Saving
-from artifact_fn.training import Batch, Model, eager, minimise, plots, reducers, taps, with_plots
+from artifact_fn.training import Batch, Model, eager, minimise, reducers, taps, with_plots
 from artifact_fn.validation import Plan, select
 from artifact_fn.validation import table_comparison as tables
-from tests.bench.demos import given
+from tests.bench.demos import activations, given
 
 
 class Autoencoder(given.Autoencoder):
@@ -102,7 +102,7 @@ def experiment(path: str) -> af.Experiment:
                     every=every,
                     taps=[watched],
                 ),
-                ACTIVATIONS_PDF=plots.distributions("activations", axis="activation"),
+                ACTIVATIONS_PDF=activations.pdf,
             ),
             tables.validation(
                 "train",
@@ -122,6 +122,7 @@ def experiment(path: str) -> af.Experiment:
 
 
 def main(path: str, directory: str) -> None:
+    torch.set_num_threads(1)  # a model this small is faster so
     run = unsafe_perform_io(
         af.run(
             experiment(path),

@@ -77,6 +77,7 @@ def carried_on(session: Session) -> Run[TrainState]:
             session.scribe.journal,
             {"kind": "stop", "epoch": run.last.index, "reason": run.stop.reason},
         )
+        _tell_undrawn(session.scribe.undrawn)
         return run
     except BaseException as error:
         if not isinstance(error, Exception):  # somebody wants it to end at once
@@ -84,9 +85,8 @@ def carried_on(session: Session) -> Run[TrainState]:
         with contextlib.suppress(Exception):  # the first thing that went wrong is told
             session.writer.wait()
             session.scribe.settle()
+            _tell_undrawn(session.scribe.undrawn)
         raise
-    finally:
-        _tell_undrawn(session.scribe.undrawn)
 
 
 def _folded(session: Session) -> Run[TrainState]:

@@ -112,7 +112,8 @@ def _png(figure: Any) -> bytes:
 
     written, before = io.BytesIO(), figure.canvas
     try:
-        FigureCanvasAgg(figure).print_png(written, metadata={"Software": None})
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(written, metadata={"Software": None})
     finally:
         figure.set_canvas(before)
     return written.getvalue()

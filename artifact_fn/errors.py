@@ -84,7 +84,16 @@ class CompileError(ArtifactFnError):
 
 
 class NonFiniteError(ArtifactFnError):
-    """Too many updates in a row had gradients that are NaN or infinite."""
+    """Too many updates in a row had gradients that are NaN or infinite.
+
+    Attributes:
+        leaf: Path of the first parameter whose gradient was not finite.
+        step: Of the update that made the row full, from 1.
+    """
+
+    def __init__(self, what: str, *, got: str, do: str, leaf: str, step: int) -> None:
+        super().__init__(what, got=got, do=do)
+        self.leaf, self.step = leaf, step
 
 
 class EnsembleError(ArtifactFnError):

@@ -8,7 +8,7 @@ from artifact_fn.cli.examining import doctor, summary
 from artifact_fn.cli.looking import ls, report, show
 from artifact_fn.cli.running import resume, run
 from artifact_fn.cli.told import complain
-from artifact_fn.errors import ArtifactFnError
+from artifact_fn.errors import ArtifactFnError, CommandError
 from artifact_fn.runs.faults import Interrupted
 
 
@@ -41,7 +41,7 @@ def called(arguments: list[str]) -> int:
     except ArtifactFnError as error:
         complain(error, as_json=as_json)
         # What is wrong with the run is told apart from what is wrong with the command.
-        return 2 if type(error).__name__ == "CommandError" else 1
+        return 2 if isinstance(error, CommandError) else 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever read this has had enough

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import attrs
 
-from artifact_fn.cli.running import Flag, Settings, threads_of
+from artifact_fn.cli.running import Settings, threads_of
 from artifact_fn.cli.target import Target
-from artifact_fn.cli.told import said, table, told
+from artifact_fn.cli.told import Flag, said, table, told
 from artifact_fn.runs.doctor import Diagnosis
 from artifact_fn.runs.doctor import doctor as examined
 from artifact_fn.training.summary import summary as summed

@@ -1,23 +1,17 @@
 """Looking: the commands that read runs, and change nothing."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import attrs
-from cyclopts import Parameter
-from returns.unsafe import unsafe_perform_io
 
-import artifact_fn as af
-from artifact_fn.cli.told import said, table, told
+from artifact_fn.cli.told import Flag, chosen, said, table, told, value_of
 from artifact_fn.errors import CommandError
-from artifact_fn.runs.faults import Fault
-from artifact_fn.runs.listed import Listed, listed, runs_in
-from artifact_fn.runs.recorded import Recorded
+from artifact_fn.runs.listed import listed, runs_in
+from artifact_fn.runs.recorded import read_run
 from artifact_fn.runs.reports import report as written
 from artifact_fn.runs.reports.facts import duration, facts
 from artifact_fn.training.summary import summary
-
-Flag = Parameter(negative=())
 
 
 def report(
@@ -40,7 +34,7 @@ def report(
         raise CommandError(
             "a report is of one run or more", got="no directory", do="name their directories"
         )
-    path = _value(written(*directories, out=out))
+    path = value_of(written(*directories, out=out))
     if json:
         told({"file": str(path), "bytes": path.stat().st_size})
     else:
@@ -63,7 +57,7 @@ def ls(root: Path = Path("runs"), /, *, json: Annotated[bool, Flag] = False) -> 
     runs = list(runs_in(root))
     if json:
         for one in runs:
-            told(_plain(one))
+            told(attrs.asdict(one))
         return 0
     rows = [
         (
@@ -92,16 +86,14 @@ def show(directory: Path, /, *, json: Annotated[bool, Flag] = False) -> int:
     json
         Print one JSON object.
     """
-    recorded: Recorded = _value(af.load_run(directory))
+    recorded = read_run(directory)
     one = listed(directory)
     best = recorded.best
     if json:
         told(
             {
-                **_plain(one),
-                "best": None
-                if best is None
-                else {"epoch": best.index, "scores": dict(best.scores)},
+                **attrs.asdict(one),
+                "best": chosen(best),
                 "checkpoint": None if recorded.mark is None else recorded.mark.name,
                 "artifacts": {name: sorted(at) for name, at in recorded.artifacts.items()},
             }
@@ -122,19 +114,3 @@ def show(directory: Path, /, *, json: Annotated[bool, Flag] = False) -> int:
             [(name, ", ".join(map(str, sorted(at)))) for name, at in recorded.artifacts.items()],
         )
     return 0
-
-
-def _value(outcome: Any) -> Any:
-    """What an outcome holds.
-
-    Raises:
-        Fault: it has failed.
-    """
-    failed = unsafe_perform_io(outcome.swap().value_or(None))
-    if isinstance(failed, Fault):
-        raise failed
-    return unsafe_perform_io(outcome.unwrap())
-
-
-def _plain(one: Listed) -> dict[str, Any]:
-    return attrs.asdict(one)

@@ -9,11 +9,10 @@ import attrs
 import torch
 from cyclopts import Parameter
 from returns.io import IOResult
-from returns.unsafe import unsafe_perform_io
 
 import artifact_fn as af
 from artifact_fn.cli.target import Target
-from artifact_fn.cli.told import said, told
+from artifact_fn.cli.told import Flag, chosen, said, told, value_of
 from artifact_fn.errors import CommandError
 from artifact_fn.folds.epoch import Epoch, Run
 from artifact_fn.runs.directory import Directory
@@ -23,7 +22,6 @@ from artifact_fn.training.experiment import SELECTED
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.stream import Stream
 
-Flag = Parameter(negative=())
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative=(), consume_multiple=False)]
 
 COMMAND = "command.json"
@@ -175,10 +173,7 @@ def _ended(outcome: IOResult[Run[TrainState], Fault], root: Path, *, as_json: bo
     Raises:
         Fault: it has failed.
     """
-    failed = unsafe_perform_io(outcome.swap().value_or(None))
-    if isinstance(failed, Fault):
-        raise failed
-    run: Run[TrainState] = unsafe_perform_io(outcome.unwrap())
+    run: Run[TrainState] = value_of(outcome)
     best = _best(run.answers.get(SELECTED))
     if as_json:
         told(
@@ -187,9 +182,7 @@ def _ended(outcome: IOResult[Run[TrainState], Fault], root: Path, *, as_json: bo
                 "epochs": run.last.index,
                 "stop": run.stop.reason,
                 "scores": dict(run.last.scores),
-                "best": None
-                if best is None
-                else {"epoch": best.index, "scores": dict(best.scores)},
+                "best": chosen(best),
             }
         )
         return 0

@@ -6,11 +6,19 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from cyclopts import Parameter
+from returns.unsafe import unsafe_perform_io
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from artifact_fn.errors import ArtifactFnError
+from artifact_fn.folds.epoch import Epoch
+from artifact_fn.runs.faults import Fault
+from artifact_fn.training.state import TrainState
+
+Flag = Parameter(negative=())
+"""An option that is there or not."""
 
 
 def told(value: Any) -> None:
@@ -23,15 +31,9 @@ def said(text: str) -> None:
     console().print(Text(text), soft_wrap=True)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a table."""
-    made = Table(
-        title=Text(title) if title else None,
-        title_justify="left",
-        box=None,
-        show_header=any(header),
-        pad_edge=False,
-    )
+    made = Table(box=None, show_header=any(header), pad_edge=False)
     for name in header:
         made.add_column(Text(name), overflow="fold")
     for row in rows:
@@ -56,6 +58,23 @@ def complain(error: ArtifactFnError | str, *, as_json: bool, do: str = "") -> No
         *([f"  do:  {do}"] if do else []),
     ]
     sys.stderr.write("\n".join(lines) + "\n")
+
+
+def value_of(outcome: Any) -> Any:
+    """What an outcome holds.
+
+    Raises:
+        Fault: it has failed.
+    """
+    failed = unsafe_perform_io(outcome.swap().value_or(None))
+    if isinstance(failed, Fault):
+        raise failed
+    return unsafe_perform_io(outcome.unwrap())
+
+
+def chosen(epoch: Epoch[TrainState] | None) -> dict[str, Any] | None:
+    """The selected epoch, for `told`."""
+    return None if epoch is None else {"epoch": epoch.index, "scores": dict(epoch.scores)}
 
 
 def console() -> Console:

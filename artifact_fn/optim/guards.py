@@ -138,4 +138,6 @@ def check_skips(opt_state: Any) -> None:
             got=f"NaN or infinity in the gradient of {leaf} at step {int(noted[member])}{whose}",
             do="lower the learning rate, clip gradients, look for log, sqrt or division by 0 in "
             "the loss, or bear more with skip_nonfinite(..., in_a_row=...)",
+            leaf=leaf,
+            step=int(noted[member]),
         )

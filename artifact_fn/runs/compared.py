@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from artifact_fn.runs.description import describe, differences
+from artifact_fn.runs.description import describe, differences, field_of
 from artifact_fn.runs.faults import Changed
 from artifact_fn.runs.provenance import moved
 from artifact_fn.runs.session import everything
@@ -70,16 +70,6 @@ def compared(
 def fold_digests(experiment: Experiment) -> dict[str, str]:
     """What each fold of an experiment is made of, in 16 hex digits."""
     return {name: _digest(describe(fold)) for name, fold in everything(experiment).items()}
-
-
-def field_of(path: str) -> str:
-    """The field of an experiment that a path of its description is in.
-
-    Example:
-        >>> field_of("data[train].table"), field_of("until.fold.init")
-        ('data', 'until')
-    """
-    return path.split(".")[0].split("[")[0]
 
 
 def _digest(description: Mapping[str, str]) -> str:

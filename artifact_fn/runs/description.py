@@ -45,6 +45,16 @@ def describe(value: Any) -> dict[str, str]:
     return dict(walk.found(value, ""))
 
 
+def field_of(path: str) -> str:
+    """The field of an experiment that a path of its description is in.
+
+    Example:
+        >>> field_of("data[train].table"), field_of("until.fold.init")
+        ('data', 'until')
+    """
+    return path.split(".")[0].split("[")[0]
+
+
 def differences(
     before: Mapping[str, str], now: Mapping[str, str]
 ) -> dict[str, tuple[str | None, str | None]]:

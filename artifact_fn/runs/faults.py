@@ -8,7 +8,8 @@ are not faults: they are raised when it is made or tried, before anything is wri
 import signal as signals
 from pathlib import Path
 
-from artifact_fn.errors import ArtifactFnError
+from artifact_fn.errors import ArtifactFnError, NonFiniteError
+from artifact_fn.runs.description import field_of
 
 
 class Fault(ArtifactFnError):  # noqa: N818 - what happens to a run is no error of anybody's
@@ -101,7 +102,7 @@ class Changed(Fault):
     def __init__(self, differences: dict[str, tuple[str | None, str | None]]) -> None:
         told = [f"{path}: {then} then, {now} now" for path, (then, now) in differences.items()]
         more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-        fields = sorted({path.split(".")[0].split("[")[0] for path in differences})
+        fields = sorted({field_of(path) for path in differences})
         super().__init__(
             "the experiment has changed since the run was begun",
             got="; ".join(told[:3]) + more,
@@ -111,18 +112,21 @@ class Changed(Fault):
 
 
 class NotFinite(Fault):
-    """A number of the state has become NaN or infinite.
+    """A number of the state has become NaN or infinite, or gradients were for too long.
 
     Attributes:
-        leaf: Path of the first bad leaf in the state.
+        leaf: Path of the first bad leaf in the state, or of the parameter with such a gradient.
         step: After how many steps of the run, or None where it was not to be found again.
+        good: The last good checkpoint, or None.
     """
 
-    def __init__(self, leaf: str, step: int | None, *, good: Path | None) -> None:
+    def __init__(
+        self, leaf: str, step: int | None, *, good: Path | None, why: NonFiniteError | None = None
+    ) -> None:
         when = "an unknown step" if step is None else f"step {step}"
         super().__init__(
-            f"{leaf} has become NaN or infinite",
-            got=f"its first such value at {when}",
+            f"{leaf} has become NaN or infinite" if why is None else why.what,
+            got=f"its first such value at {when}" if why is None else why.got,
             do=f"lower the rate or clip gradients; the last good checkpoint is {good or 'none yet'}",
         )
         self.leaf, self.step, self.good = leaf, step, good

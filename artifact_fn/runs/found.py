@@ -1,6 +1,7 @@
 """Found: where a run that was left is to be taken up."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,19 @@ def found(experiment: Experiment, where: Directory) -> tuple[Position, Mark | No
     check_fits(saved.place.state, fresh)
     behind = [epoch for epoch in epochs if epoch.index <= saved.place.completed]
     there = attrs.evolve(saved.place, state=place(saved.place.state, experiment.device))
-    carry = _carried(experiment, saved, behind)
     digests = fold_digests(experiment)
+    carry = _carried(experiment, saved, behind, digests)
     return Position(there, carry, digests, saved.last, saved.selected), newest[0]
 
 
-def _carried(experiment: Experiment, saved: Position, behind: list[Epoch[Any]]) -> dict[str, Any]:
-    """The carry of every fold: as it was saved, or made anew where the fold is another one."""
+def _carried(
+    experiment: Experiment, saved: Position, behind: list[Epoch[Any]], digests: Mapping[str, str]
+) -> dict[str, Any]:
+    """The carry of every fold: as it was saved, or made anew of the journal.
+
+    The latter where the fold is another one, and for the history, of which the journal is the record.
+    """
     carry = {}
-    digests = fold_digests(experiment)
     for name, fold in everything(experiment).items():
         if name in saved.carry and saved.folds.get(name) == digests[name]:
             carry[name] = saved.carry[name]

@@ -83,14 +83,17 @@ def _status(where: Directory, records: tuple[Record, ...]) -> tuple[str, str]:
     who = holder(where.root)
     if who is not None:
         return "running", who
+    again = False
     for record in reversed(records):
         match record["kind"]:
             case "stop":
                 return "ended", record["reason"]
-            case "fault":
+            case "fault" if not again:
                 return "failed", record["what"]
-            case "interrupted":
+            case "interrupted" if not again:
                 return "interrupted", signals.Signals(record["signal"]).name
-            case "epoch" | "resumed":
+            case "resumed" if "until" not in record["changed"]:
+                again = True  # what has ended is not run again, and says so no second time
+            case _:
                 break
     return "left", "it has not ended, and nobody is at work on it"

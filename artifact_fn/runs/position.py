@@ -9,7 +9,7 @@ from artifact_fn import tree
 from artifact_fn.errors import DataError
 from artifact_fn.folds.epoch import Epoch
 from artifact_fn.runs.storage.checkpoint import Mark
-from artifact_fn.training.experiment import Place
+from artifact_fn.training.experiment import HISTORY, Place
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics
 
@@ -38,7 +38,11 @@ class Position:
         return Mark(self.place.completed, int(self.place.state.step))
 
     def value(self) -> dict[str, Any]:
-        """What is saved; `of_value` undoes it."""
+        """What is saved; `of_value` undoes it.
+
+        The history is not: it grows with every epoch, and is in the journal, which is written
+        first and which it is folded from again (see `found`).
+        """
         place = self.place
         return {
             "state": place.state,
@@ -46,7 +50,7 @@ class Position:
             "cursor": place.cursor,
             "metrics": _stacked(place.metrics),
             "elapsed": place.elapsed,
-            "carry": self.carry,
+            "carry": {name: kept for name, kept in self.carry.items() if name != HISTORY},
             "folds": self.folds,
             "last": self.last,
             "selected": self.selected,

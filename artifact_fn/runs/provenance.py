@@ -7,7 +7,6 @@ import platform
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 import artifact_fn
+from artifact_fn.runs.storage.stamp import stamp
 
 _PACKAGES = ("artifact-fn", "torch", "numpy", "pandas", "attrs", "safetensors")
 
@@ -42,7 +42,7 @@ def environment() -> dict[str, Any]:
             "git": _git(),
             "host": socket.gethostname(),
             "command": sys.argv,
-            "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "began": stamp(),
         },
     }
 
@@ -59,6 +59,16 @@ def moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
+
+
+def said(value: object) -> str:
+    """Something of an environment, as text.
+
+    Example:
+        >>> said(["train.py", "--epochs"]), said(2)
+        ('train.py --epochs', '2')
+    """
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _version(package: str) -> str:

@@ -76,14 +76,19 @@ def load_run(directory: str | Path) -> IOResult[Recorded, Fault]:
     Example:
         scores = load_run("runs/heart").map(lambda found: found.history)
     """
-    where = Directory(Path(directory).absolute())
     try:
-        return IOSuccess(_read(where))
+        return IOSuccess(read_run(directory))
     except Fault as fault:
         return IOFailure(fault)
 
 
-def _read(where: Directory) -> Recorded:
+def read_run(directory: str | Path) -> Recorded:
+    """As `load_run`, for those who raise faults.
+
+    Raises:
+        Missing, Damaged, Storage, DataError: as `load_run` tells.
+    """
+    where = Directory(Path(directory).absolute())
     begun = read_experiment(where)
     records = read(where.journal).records
     listed: dict[str, dict[int, Mapping[str, Any]]] = {}
@@ -97,7 +102,7 @@ def _read(where: Directory) -> Recorded:
             stop = Stop(record["reason"])
     newest, wrong = _newest(where)
     for fault in wrong:
-        warnings.warn(f"{fault}", stacklevel=4)
+        warnings.warn(f"{fault}", stacklevel=3)
     saved = None if newest is None else of_value(newest[1])
     return Recorded(
         root=where.root,

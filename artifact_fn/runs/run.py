@@ -1,11 +1,10 @@
 """Run: an experiment in a directory, begun or taken up; the answer is a run or a fault."""
 
-import contextlib
 import os
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,16 @@ from artifact_fn.runs.description import describe
 from artifact_fn.runs.directory import Directory, read_experiment, write_experiment
 from artifact_fn.runs.faults import Fault, Missing, Occupied
 from artifact_fn.runs.found import found
+from artifact_fn.runs.opened import opened
 from artifact_fn.runs.position import Position
 from artifact_fn.runs.provenance import environment
-from artifact_fn.runs.saving import Saving, Writer
-from artifact_fn.runs.session import Session, carried_on, everything, wall
-from artifact_fn.runs.signals import DEFAULT, listening
-from artifact_fn.runs.storage import checkpoint, files
-from artifact_fn.runs.storage.checkpoint import Mark
-from artifact_fn.runs.storage.journal import Journal, Record
+from artifact_fn.runs.saving import Saving
+from artifact_fn.runs.session import carried_on, everything
+from artifact_fn.runs.signals import DEFAULT
+from artifact_fn.runs.storage import files
+from artifact_fn.runs.storage.journal import Record
 from artifact_fn.runs.storage.lock import locked
+from artifact_fn.runs.storage.stamp import stamp
 from artifact_fn.runs.storage.values import encode
 from artifact_fn.runs.trackers.contract import Tracker
 from artifact_fn.runs.trackers.feeder import check_trackers, fed
@@ -56,6 +56,7 @@ def run(
     clock: Callable[[], float] = time.perf_counter,
     trackers: Sequence[Tracker] = (),
     linger: float = LINGER,
+    pens: int = 1,
 ) -> IOResult[Run[TrainState], Fault]:
     """Run an experiment from its beginning in a directory of its own.
 
@@ -73,6 +74,9 @@ def run(
         trackers: Where the run is told of, by threads that read its journal.
         linger: Seconds that are waited at the end for trackers that are behind. What they have
             not been told by then, `replay` tells them.
+        pens: Processes that draw what a plan with `deferred=True` leaves undrawn, while training
+            goes on. An epoch is written down when its figures are there; those that cannot be
+            drawn are named in its record and in a warning.
 
     Returns:
         The run; or the fault: `Occupied`, `Locked`, `Storage`, `NotFinite`, `Interrupted`.
@@ -102,7 +106,7 @@ def run(
             about = {"environment": environment(), "experiment": describe(experiment)}
             write_experiment(where, {"id": uuid.uuid4().hex, **about})
             with (
-                _session(experiment, where, stream, start, saving, signals, clock) as session,
+                opened(experiment, where, stream, start, saving, signals, clock, pens) as session,
                 fed(where.root, trackers, linger),
             ):
                 return carried_on(session)
@@ -122,6 +126,7 @@ def resume(
     clock: Callable[[], float] = time.perf_counter,
     trackers: Sequence[Tracker] = (),
     linger: float = LINGER,
+    pens: int = 1,
 ) -> IOResult[Run[TrainState], Fault]:
     """Go on with a run where it was left, in the middle of an epoch too.
 
@@ -141,6 +146,7 @@ def resume(
         clock: As in `run`.
         trackers: As in `run`; each goes on where it was.
         linger: As in `run`.
+        pens: As in `run`.
 
     Returns:
         The run; or the fault: `Missing`, `Changed`, `Locked`, `Damaged` (of `experiment.json` or
@@ -172,11 +178,11 @@ def resume(
             told: Record = {
                 "kind": "resumed",
                 "from": None if mark is None else mark.name,
-                "at": wall(),
+                "at": stamp(),
                 "changed": sorted(other.fields),
                 "environment": now,
             }
-            with _session(
+            with opened(
                 experiment,
                 where,
                 stream,
@@ -184,10 +190,11 @@ def resume(
                 saving,
                 signals,
                 clock,
+                pens,
                 mark,
                 bool(other.fields or other.told),
             ) as session:
-                session.journal.append([told])
+                session.scribe.append(told)
                 if other.fields:  # from now on this is the experiment
                     write_experiment(where, {**then, "experiment": description})
                 with fed(where.root, trackers, linger):
@@ -215,28 +222,3 @@ def _outcome(effect: Callable[[], Run[TrainState]]) -> IOResult[Run[TrainState],
         return IOSuccess(effect())
     except Fault as fault:
         return IOFailure(fault)
-
-
-@contextlib.contextmanager
-def _session(
-    experiment: Experiment,
-    where: Directory,
-    stream: Stream,
-    start: Position,
-    saving: Saving | None,
-    signals: Sequence[int],
-    clock: Callable[[], float],
-    mark: Mark | None = None,
-    changed: bool = False,
-) -> Iterator[Session]:
-    when = saving or Saving()
-    journal = Journal(where.journal)
-    try:
-        checkpoint.clean(where.checkpoints)
-        writer = Writer(where.checkpoints, when, [] if mark is None else [mark])
-        with listening(signals) as heard:
-            yield Session(
-                experiment, where, stream, start, journal, writer, when, heard, clock, changed
-            )
-    finally:
-        journal.close()

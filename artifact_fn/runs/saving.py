@@ -3,7 +3,7 @@
 import concurrent.futures
 import os
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +94,14 @@ class Job:
         value: What; immutable, so it can be written while training goes on.
         about: For the manifest.
         best: Epochs whose checkpoints are kept.
+        settle: Done before it is written: the journal is never behind a checkpoint.
     """
 
     mark: Mark
     value: Any
     about: dict[str, Any]
     best: frozenset[int]
+    settle: Callable[[], None]
 
 
 class Writer:
@@ -154,6 +156,7 @@ class Writer:
             running.set_result(None)
 
     def _write(self, job: Job) -> None:
+        job.settle()
         checkpoint.save(self.root, job.mark, job.value, lenient=("artifacts",), about=job.about)
         self.sound.add(job.mark)
         for mark in dropped(checkpoint.marks(self.root), self.saving, job.best):

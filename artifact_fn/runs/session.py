@@ -1,13 +1,14 @@
 """Session: one process at work on a run, from the place where it is to the end or a fault."""
 
 import contextlib
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
 
+from artifact_fn.errors import NonFiniteError
 from artifact_fn.folds.epoch import Epoch, Run, Stop
 from artifact_fn.folds.fold import named
 from artifact_fn.runs.directory import Directory, epoch_record
@@ -15,7 +16,7 @@ from artifact_fn.runs.faults import Fault, Interrupted, NotFinite
 from artifact_fn.runs.finite import finite, first_bad, located
 from artifact_fn.runs.position import Position
 from artifact_fn.runs.saving import Job, Saving, Writer
-from artifact_fn.runs.storage import artifacts
+from artifact_fn.runs.scribe import Scribe
 from artifact_fn.runs.storage.journal import Journal, Record
 from artifact_fn.training.experiment import CONTROL, SELECTED, UNTIL, AnyFold, Experiment, Place
 from artifact_fn.training.state import TrainState
@@ -34,7 +35,8 @@ class Session:
         where: Its directory, whose lock this process holds.
         stream: From the place of `at` on.
         at: Where the run is.
-        journal: Open.
+        scribe: Writes the journal.
+        known: What it says of epochs that were run before, by index, the last time each.
         writer: Of checkpoints.
         saving: When they are due.
         heard: Whether to end at the next cut.
@@ -46,7 +48,8 @@ class Session:
     where: Directory
     stream: Stream
     at: Position
-    journal: Journal
+    scribe: Scribe
+    known: Mapping[int, Record]
     writer: Writer
     saving: Saving
     heard: Heard
@@ -69,11 +72,20 @@ def carried_on(session: Session) -> Run[TrainState]:
     try:
         run = _folded(session)
         session.writer.wait()
-        _once(session.journal, {"kind": "stop", "epoch": run.last.index, "reason": run.stop.reason})
+        session.scribe.settle()
+        _once(
+            session.scribe.journal,
+            {"kind": "stop", "epoch": run.last.index, "reason": run.stop.reason},
+        )
+        _tell_undrawn(session.scribe.undrawn)
         return run
-    except BaseException:
+    except BaseException as error:
+        if not isinstance(error, Exception):  # somebody wants it to end at once
+            session.scribe.pens.give_up()
         with contextlib.suppress(Exception):  # the first thing that went wrong is told
             session.writer.wait()
+            session.scribe.settle()
+            _tell_undrawn(session.scribe.undrawn)
         raise
 
 
@@ -86,7 +98,10 @@ def _folded(session: Session) -> Run[TrainState]:
     began = session.clock() - at.place.elapsed
     with contextlib.closing(_events(session.stream)) as events:
         while stop is None:
-            event = next(events)
+            try:
+                event = next(events)
+            except NonFiniteError as error:
+                raise _not_finite(session, begin, error.leaf, error.step, error) from error
             if isinstance(event, Advance):
                 assert event.state is not None
                 here = Place(
@@ -97,7 +112,7 @@ def _folded(session: Session) -> Run[TrainState]:
                     session.clock() - began,
                 )
                 at = attrs.evolve(at, place=here)
-                signal = session.heard()
+                signal = _heard(session)
                 last = event.cursor == event.steps
                 if signal is not None or (not last and saved.due(at, session)):
                     _sound(session, here.state, begin, watched)
@@ -112,7 +127,7 @@ def _folded(session: Session) -> Run[TrainState]:
             begin = Place(event.state, event.index, elapsed=session.clock() - began)
             bare: Epoch[Any] = attrs.evolve(event, state=None)
             at = Position(begin, carry, at.folds, bare, _selected(experiment, carry))
-            signal = session.heard()
+            signal = _heard(session)
             if stop is not None or signal is not None or saved.due(at, session):
                 saved = _save(session, at)
             if stop is None and signal is not None:
@@ -122,6 +137,14 @@ def _folded(session: Session) -> Run[TrainState]:
     ended: Epoch[Any] = attrs.evolve(at.last, state=at.place.state)
     answers = {name: fold.extract(at.carry[name]) for name, fold in experiment.asked().items()}
     return Run(ended, stop, answers)
+
+
+def _heard(session: Session) -> int | None:
+    """A signal that ends the run; figures have little time left then."""
+    signal = session.heard()
+    if signal is not None:
+        session.scribe.hurry()
+    return signal
 
 
 def _events(stream: Stream) -> Any:
@@ -152,7 +175,8 @@ def _save(session: Session, at: Position) -> _Saved:
     mark, place = at.mark, at.place
     about = {"completed": place.completed, "cursor": place.cursor, "step": mark.step}
     best = frozenset(epoch.index for epoch in _epochs(at.selected))
-    session.writer.submit(Job(mark, at.value(), about, best))
+    settle = partial(session.scribe.settle, place.completed)
+    session.writer.submit(Job(mark, at.value(), about, best, settle))
     return _Saved(mark.step, session.clock())
 
 
@@ -168,8 +192,7 @@ def _epochs(selected: Any) -> Iterator[Epoch[Any]]:
 def _journalled(session: Session, epoch: Epoch[TrainState]) -> None:
     """Write an epoch down, unless it was before a crash, with the same scores."""
     record = epoch_record(epoch, {}, step=int(epoch.state.step))
-    before = [r for r in session.journal.records if r["kind"] == "epoch"]
-    known = next((r for r in reversed(before) if r["epoch"] == epoch.index), None)
+    known = session.known.get(epoch.index)
     if known is not None and known["scores"] == record["scores"]:
         return
     if known is not None and not session.changed:
@@ -178,11 +201,14 @@ def _journalled(session: Session, epoch: Epoch[TrainState]) -> None:
             "something makes its bits that is neither in its state nor in its experiment",
             stacklevel=2,
         )
-    listed = {
-        name: artifacts.save(session.where.root, name, epoch.index, value)
-        for name, value in epoch.artifacts.items()
-    }
-    session.journal.append([{**record, "artifacts": listed}])
+    session.scribe.epoch(record, epoch.artifacts)
+
+
+def _tell_undrawn(undrawn: list[str]) -> None:
+    if undrawn:
+        more = f" and {len(undrawn) - 3} more" if len(undrawn) > 3 else ""
+        told = "; ".join(undrawn[:3])
+        warnings.warn(f"figures could not be drawn: {told}{more}", stacklevel=2)
 
 
 def _sound(session: Session, state: TrainState, begin: Place, watched: frozenset[str]) -> None:
@@ -196,19 +222,30 @@ def _sound(session: Session, state: TrainState, begin: Place, watched: frozenset
         return
     experiment = session.experiment
     first, step = located(experiment.training_step(), begin, experiment.data[TRAIN], watched)
+    raise _not_finite(session, begin, first or leaf, step)
+
+
+def _not_finite(
+    session: Session,
+    begin: Place,
+    leaf: str,
+    step: int | None,
+    why: NonFiniteError | None = None,
+) -> Fault:
+    """The fault, which the journal knows of, with the last good checkpoint."""
     session.writer.wait()
     good = max(session.writer.sound, default=None)
     path = None if good is None else session.where.checkpoints / good.name
-    fault = NotFinite(first or leaf, step, good=path)
-    session.journal.append([{"kind": "fault", "epoch": begin.completed + 1, "what": fault.what}])
-    raise fault
+    fault = NotFinite(leaf, step, good=path, why=why)
+    session.scribe.append({"kind": "fault", "epoch": begin.completed + 1, "what": fault.what})
+    return fault
 
 
 def _interrupted(session: Session, at: Position, signal: int) -> Fault:
     session.writer.wait()
     epoch, cursor = at.place.completed + 1, at.place.cursor
-    session.journal.append(
-        [{"kind": "interrupted", "signal": signal, "epoch": epoch, "cursor": cursor}]
+    session.scribe.append(
+        {"kind": "interrupted", "signal": signal, "epoch": epoch, "cursor": cursor}
     )
     return Interrupted(signal, epoch=epoch, cursor=cursor)
 
@@ -218,8 +255,3 @@ def _once(journal: Journal, record: Record) -> None:
     ended = [r for r in journal.records if r["kind"] in ("epoch", "stop")]
     if not ended or ended[-1] != record:
         journal.append([record])
-
-
-def wall() -> str:
-    """The time, for people."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,7 +1,8 @@
 """Weights: parameters and optimizer states of other programs, and ours for them.
 
 Reads safetensors, and torch's own files with `weights_only=True`, which run no code. What is read
-must fit a state that was made: its names, shapes and dtypes are what is expected.
+must fit a state that was made: its names and shapes are what is expected; numbers are converted
+to its dtypes.
 """
 
 import copy
@@ -37,7 +38,8 @@ def import_weights(path: str | Path, state: TrainState, *, prefix: str = "") -> 
         prefix: What names in the file begin with and ours do not, e.g. `"module."`.
 
     Raises:
-        DataError: the file is none of these; or names, shapes or dtypes differ; names the first.
+        DataError: the file is none of these; or names or shapes differ, or the optimizer is
+            another one; names the first.
         Damaged, Storage: there is no such file, or it cannot be read.
     """
     path = Path(path)
@@ -170,8 +172,7 @@ def _with_moments(
     """An optimizer's state with the moments and the count of a torch optimizer."""
     entries = optimizer["state"]
     order = [index for group in optimizer["param_groups"] for index in group["params"]]
-    rules: list[RuleState] = []
-    tree.map_records(rules.append, opt_state, RuleState)
+    rules = tree.records(opt_state, RuleState)
     if not entries:
         return opt_state
     first = entries[min(entries)]
@@ -184,6 +185,14 @@ def _with_moments(
             f"{[sorted(rule.moments) for rule in rules]} of {len(names)}",
             do="configure the same rule, with every parameter trainable; or import the weights "
             "from a file without an optimizer",
+        )
+    missing = [name for name, index in zip(names, order, strict=True) if index not in entries]
+    steps = {int(entry.get("step", 1)) for entry in entries.values()}
+    if missing or len(steps) > 1:
+        raise DataError(
+            f"the optimizer of {path} has not updated all parameters as often",
+            got=f"nothing of {missing[0]!r}" if missing else f"{sorted(steps)} updates",
+            do="import the weights from a file without an optimizer: one count serves them all here",
         )
     return tree.map_records(lambda rule: _moved(rule, entries, order, names), opt_state, RuleState)
 

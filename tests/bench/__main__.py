@@ -13,6 +13,9 @@ OTHERS = (
     "coldstart",
     "optim",
     "validation",
+    "runs",
+    "demo-binary",
+    "demo-table",
     "setup",
 )
 
@@ -22,6 +25,7 @@ def main() -> None:
     parser.add_argument("name", choices=[*TASKS, *OTHERS])
     parser.add_argument("--rounds", type=int, help="times that each competitor is measured")
     parser.add_argument("--device", default="cpu", help="where torch's competitors train")
+    parser.add_argument("--csv", help="the table of a demo, as artifact-torch's repository has it")
     given = parser.parse_args()
     if given.name in TASKS:
         from tests.bench.race import race
@@ -56,6 +60,14 @@ def main() -> None:
 
         peer = environments.python("artifact-core")
         validation(None if peer is None else str(peer))
+    elif given.name == "runs":
+        from tests.bench.runs import runs
+
+        runs(given.rounds or 9)
+    elif given.name.startswith("demo-"):
+        from tests.bench.demos.race import race as demo_race
+
+        demo_race(given.name, given.csv, given.rounds or 1)
     else:
         environments.setup()
 

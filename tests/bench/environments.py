@@ -16,6 +16,8 @@ NEEDS = {
     "jax": ["jax>=0.10,<0.11", "optax>=0.2.8,<0.3", "numpy"],
     "lightning": ["torch>=2.13,<2.14", "lightning>=2.6,<2.7"],
     "artifact-core": ["artifact-core>=0.2.1,<0.3"],
+    # matplotlib 3.11 breaks seven of its plots.
+    "artifact-torch": ["artifact-torch==0.1.5", "torch>=2.13,<2.14", "matplotlib>=3.10.1,<3.11"],
 }
 
 LIVES = {
@@ -28,6 +30,7 @@ LIVES = {
     "jax-jit": "jax",
     "jax-scan": "jax",
     "artifact-core": "artifact-core",
+    "artifact-torch": "artifact-torch",
 }
 """Which environment each competitor needs; None for the one that runs the benchmark."""
 
@@ -55,7 +58,7 @@ def versions() -> str:
     """One line: machine, Python, and the version of every peer's library."""
     code = (
         "import importlib.metadata as m\n"
-        "for n in ('torch', 'lightning', 'jax', 'jaxlib', 'optax', 'numpy'):\n"
+        "for n in ('torch', 'lightning', 'jax', 'jaxlib', 'optax', 'numpy', 'artifact-torch', 'matplotlib'):\n"
         "    try: print(n, m.version(n), end='  ')\n"
         "    except m.PackageNotFoundError: pass"
     )

@@ -7,8 +7,9 @@ import pytest
 
 from artifact_fn.folds import at_most
 from artifact_fn.optim import sgd
-from artifact_fn.runs import Missing, NotFinite, run
+from artifact_fn.runs import Missing, NotFinite, resume, run
 from artifact_fn.runs.listed import listed, runs_in
+from artifact_fn.runs.storage.journal import read
 from artifact_fn.runs.storage.lock import holder, locked
 from tests.runs.examples import done, experiment, fault
 from tests.runs.patients import blind
@@ -23,6 +24,11 @@ def test_how_runs_stand(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "b" / "ended", tmp_path / "left")
     journal = tmp_path / "left" / "journal.jsonl"
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:1]))
+    resumed = experiment(until=at_most(2))
+    shutil.copytree(tmp_path / "b" / "ended", tmp_path / "resumed")
+    done(resume(resumed, tmp_path / "resumed"))  # of what has ended, nothing is run
+    again = read(tmp_path / "resumed" / "journal.jsonl").records
+    assert [record["kind"] for record in again][-2:] == ["stop", "resumed"]
     (tmp_path / "no run").mkdir()
     found = {str(one.root.relative_to(tmp_path)): one for one in runs_in(tmp_path)}
     assert {name: one.status for name, one in found.items()} == {
@@ -30,6 +36,7 @@ def test_how_runs_stand(tmp_path: Path) -> None:
         "c": "failed",
         "damaged": "damaged",
         "left": "left",
+        "resumed": "ended",
     }
     assert found["b/ended"].reason == "2 epochs are done"
     assert found["b/ended"].scores["val/loss"] > 0

@@ -305,7 +305,10 @@ def test_what_is_not_finite_is_drawn_round() -> None:
     curve = Curve("a", "", (1, 2, 3), (1.0, math.nan, math.inf))
     assert curve.told() == "1 at epoch 1, 1 at epoch 1, lowest 1 at epoch 1, highest 1 at epoch 1"
     assert Curve("a", "", (1,), (math.nan,)).told() == "no finite value"
-    svg(Chart("x", (curve,)), strokes([("a", "")]), {"a": 2})
+    text, logarithmic = svg(Chart("x", (curve,)), strokes([("a", "")]), {"a": 2})
+    ElementTree.fromstring(text)
+    assert not logarithmic
+    assert "nan" not in text.lower().replace("nano", "")
 
 
 def test_colours_can_be_read_on_white() -> None:
@@ -314,7 +317,13 @@ def test_colours_can_be_read_on_white() -> None:
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
-    for colour in (*COLOURS, "#1a1a1a", "#555555", "#0b57a4", "#a11212"):
+    css = (Path(page_module.__file__).parent / "page.css").read_text()
+    written = {
+        colour if len(colour) == 7 else "#" + "".join(2 * digit for digit in colour[1:])
+        for colour in re.findall(r"(?<=[ :])(?:color|--ink|--soft|--link): *(#[0-9a-f]+)", css)
+    }
+    assert len(written) >= 4
+    for colour in (*COLOURS, *written):
         assert 1.05 / (light(colour) + 0.05) >= 4.5, colour
 
 

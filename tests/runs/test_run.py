@@ -20,6 +20,7 @@ from returns.io import IOFailure
 from artifact_fn import optim, tree
 from artifact_fn.errors import DataError, FoldError, OptimError, ScoreError
 from artifact_fn.folds import Fold, at_most, best, patience, top_k
+from artifact_fn.optim import sgd, skip_nonfinite
 from artifact_fn.runs import (
     Changed,
     Damaged,
@@ -336,6 +337,25 @@ def test_numbers_that_are_none_end_a_run_and_are_never_saved(at: int, tmp_path: 
     assert (bad.good is None) == (not kept)
     again = fault(resume(given, tmp_path / "run"))
     assert (again.leaf, again.step) == (bad.leaf, bad.step)
+
+
+def test_too_many_skipped_updates_end_a_run_too(tmp_path: Path) -> None:
+    def spoilt(outputs: Any, targets: Any) -> Any:
+        # The root of 0 is 0, and its slope infinite: a finite loss without a finite gradient.
+        return torch.nn.functional.cross_entropy(outputs, targets) + (0 * outputs).sum().sqrt()
+
+    p = parts()
+    rule = skip_nonfinite(sgd(0.1), in_a_row=3)
+    given = experiment(optimizer=rule, objective=supervised(p.model, spoilt), routines=[], select=None)  # fmt: skip
+    bad = fault(run(given, tmp_path / "run"))
+    assert isinstance(bad, NotFinite)
+    assert "3 updates in a row had no finite gradient; got NaN or infinity in the gradient" in (
+        str(bad)
+    )
+    assert bad.leaf in p.state.params
+    assert bad.step == 3
+    last = read(tmp_path / "run" / "journal.jsonl").records[-1]
+    assert (last["kind"], last["what"]) == ("fault", bad.what)
 
 
 def test_what_is_infinite_from_the_beginning_is_meant_to_be(tmp_path: Path) -> None:

@@ -124,6 +124,22 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path) -> 
     assert not (tmp_path / "sentinel").exists()
 
 
+def test_parameters_that_were_not_updated_alike_are_refused(tmp_path: Path) -> None:
+    p = parts(optim.adam(0.1))
+    params = [leaf.clone().requires_grad_() for leaf in p.state.params.values()]
+    adam = torch.optim.Adam(params)
+    whole = {**p.state.params, **p.state.buffers}
+    for updated, message in ((params[:-1], "got nothing of"), (params, r"got \[1, 2\] updates")):
+        for param in updated:
+            param.grad = torch.ones_like(param)
+        adam.step()
+        torch.save({"model_state": whole, "optimizer_state": adam.state_dict()}, tmp_path / "w.pth")
+        with pytest.raises(DataError, match=f"has not updated all parameters as often; {message}"):
+            import_weights(tmp_path / "w.pth", p.state)
+        for param in params:
+            param.grad = None
+
+
 @pytest.mark.parametrize(
     ("held", "message"),
     [

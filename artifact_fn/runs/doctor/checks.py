@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn import random, tree
-from artifact_fn.runs.description import differences
+from artifact_fn.runs.description import differences, field_of
 from artifact_fn.runs.doctor.diagnosis import Finding
 from artifact_fn.training.compiled import eager
 from artifact_fn.training.contracts import Source, Step
@@ -109,7 +109,7 @@ def changing(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Fi
     """Python values that differ after an epoch: a compiled step has the old ones in it."""
     met = set()
     for path, (then, now) in differences(before, after).items():
-        field = path.split(".")[0].split("[")[0]
+        field = field_of(path)
         name = path.split(".<")[-1].replace(">", "")
         if field not in _WATCHED or (name, then, now) in met:
             continue
@@ -127,9 +127,9 @@ def overfit(
     step: Step[TrainState], state: TrainState, batch: Any, steps: int
 ) -> tuple[list[float], list[Finding]]:
     """The losses of many steps on one batch, which should fall."""
-    losses = []
+    losses, plain = [], eager(step)
     for _ in range(steps):
-        state, metrics = eager(step)(state, batch)
+        state, metrics = plain(state, batch)
         own = {name: m for name, m in metrics.items() if name.split("/")[-1] == "loss"}
         losses.append(sum(answers(own)[0].values()) if own else math.nan)
     first, lowest = losses[0], min(losses[-max(1, steps // 4) :])

@@ -8,6 +8,7 @@ import attrs
 import pandas as pd
 
 from artifact_fn.runs.listed import Listed
+from artifact_fn.runs.provenance import said
 from artifact_fn.runs.recorded import Recorded
 
 Rows = tuple[tuple[str, ...], ...]
@@ -69,7 +70,7 @@ def facts(name: str, recorded: Recorded, listed: Listed) -> Facts:
         architecture(recorded.experiment),
         settings(recorded.experiment),
         tuple((path or "it", text) for path, text in recorded.experiment.items()),
-        tuple((str(key), _said(value)) for key, value in {**bits, **circumstances}.items()),
+        tuple((str(key), said(value)) for key, value in {**bits, **circumstances}.items()),
         ("score", "last", *(["best epoch"] if best is not None else []), "lowest", "highest"),
         tuple(
             _score(history, str(column), None if best is None else best.index) for column in history
@@ -155,7 +156,3 @@ def _evenly(length: int, most: int) -> list[int]:
     if length <= most:
         return list(range(length))
     return sorted({round(i * (length - 1) / (most - 1)) for i in range(most)})
-
-
-def _said(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

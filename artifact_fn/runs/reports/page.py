@@ -10,11 +10,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from returns.io import IOFailure, IOResult, IOSuccess
-from returns.unsafe import unsafe_perform_io
 
 from artifact_fn.runs.faults import Fault
 from artifact_fn.runs.listed import listed
-from artifact_fn.runs.recorded import Recorded, load_run
+from artifact_fn.runs.recorded import Recorded, read_run
 from artifact_fn.runs.reports.curves import Chart, charts
 from artifact_fn.runs.reports.drawn import Stroke, strokes, svg
 from artifact_fn.runs.reports.facts import Facts, differing, facts
@@ -54,10 +53,7 @@ def report(
         raise ValueError("a report is of one run or more; give their directories")
     roots = [Path(os.path.abspath(directory)) for directory in directories]
     try:
-        runs = {
-            name: unsafe_perform_io(load_run(root).alt(_raised).unwrap())
-            for name, root in zip(_names(roots), roots, strict=True)
-        }
+        runs = {name: read_run(root) for name, root in zip(_names(roots), roots, strict=True)}
         text = page(runs, room=room)
         path = Path(os.path.commonpath(roots)) / "report.html" if out is None else Path(out)
         files.make(path.absolute().parent)
@@ -109,10 +105,6 @@ def page(runs: Mapping[str, Recorded], *, room: int) -> str:
             f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
         ),
     )
-
-
-def _raised(fault: Fault) -> Any:
-    raise fault
 
 
 def _names(roots: Sequence[Path]) -> list[str]:

@@ -37,8 +37,12 @@ def save(root: Path, name: str, epoch: int, value: Any) -> Listed:
         DataError: the value is none of these.
         Storage: the disk refuses.
     """
+    return write(root, name, epoch, *rendered(name, value))
+
+
+def write(root: Path, name: str, epoch: int, suffix: str, data: bytes) -> Listed:
+    """Write the bytes of an artifact, as `rendered` made them; otherwise as `save`."""
     split, rest = divided(name)
-    suffix, data = _rendered(name, value)
     path = root / "artifacts" / safe(split) / safe(rest) / f"{epoch:06}{suffix}"
     files.make(path.parent)
     content = files.replace(path, data)
@@ -49,16 +53,26 @@ def save(root: Path, name: str, epoch: int, value: Any) -> Listed:
     }
 
 
+def content(root: Path, listed: Mapping[str, Any]) -> bytes:
+    """The bytes of an artifact's file.
+
+    Raises:
+        Damaged: it is missing or not what was written.
+    """
+    path = root / listed["file"]
+    data = files.read(path)
+    if files.digest(data) != listed["sha256"]:
+        raise Damaged(path, "other bytes than were written")
+    return data
+
+
 def load(root: Path, listed: Mapping[str, Any]) -> Any:
     """An artifact as it was: arrays and values; of a figure, the bytes of its PNG.
 
     Raises:
         Damaged: its file is missing or not what was written.
     """
-    path = root / listed["file"]
-    data = files.read(path)
-    if files.digest(data) != listed["sha256"]:
-        raise Damaged(path, "other bytes than were written")
+    path, data = root / listed["file"], content(root, listed)
     if path.suffix == ".npz":
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             if "names" not in arrays:
@@ -67,11 +81,14 @@ def load(root: Path, listed: Mapping[str, Any]) -> Any:
     return decode(json.loads(data), {}) if path.suffix == ".json" else data
 
 
-def _rendered(name: str, value: Any) -> tuple[str, bytes]:
+def rendered(name: str, value: Any) -> tuple[str, bytes]:
+    """The suffix and the bytes of an artifact's file.
+
+    Raises:
+        DataError: as `save`.
+    """
     if _is_figure(value):
-        drawn = io.BytesIO()
-        value.savefig(drawn, format="png", metadata={"Software": None})
-        return ".png", drawn.getvalue()
+        return ".png", _png(value)
     if isinstance(value, Tensor):
         value = (value.float() if value.is_floating_point() else value).detach().cpu().numpy()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -87,6 +104,19 @@ def _rendered(name: str, value: Any) -> tuple[str, bytes]:
     if encoded.tensors:
         raise _refused(name, "tensors or arrays among other things")
     return ".json", json.dumps(encoded.document, allow_nan=False).encode()
+
+
+def _png(figure: Any) -> bytes:
+    """A figure as `savefig` writes it, drawn once: `savefig` draws one with a layout twice."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    written, before = io.BytesIO(), figure.canvas
+    try:
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(written, metadata={"Software": None})
+    finally:
+        figure.set_canvas(before)
+    return written.getvalue()
 
 
 def _is_array(value: Any) -> bool:

@@ -9,12 +9,12 @@ import fcntl
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from artifact_fn.runs.faults import Locked
 from artifact_fn.runs.storage import files
+from artifact_fn.runs.storage.stamp import stamp
 
 
 @contextlib.contextmanager
@@ -69,7 +69,7 @@ def holder(directory: Path) -> str | None:
 
 
 def _myself() -> bytes:
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    since = stamp()
     return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
 
 

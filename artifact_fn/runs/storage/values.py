@@ -63,6 +63,7 @@ class _Writer:
         self.lenient = lenient
         self.tensors: dict[str, Tensor] = {}
         self.names: dict[Any, str] = {}
+        self.known: dict[int, tuple[Any, Any]] = {}
 
     def document(self, value: Any, path: str) -> Any:
         kind = type(value)
@@ -101,8 +102,11 @@ class _Writer:
         if isinstance(value, tuple) or fields_of(type(value)) is not None:
             names = fields_of(type(value))
             if names is not None and find(name) is type(value):
-                fields = [[field, self.field(value, field, path)] for field in names]
-                return {"record": name, "fields": fields}
+                # A state is met thrice: as the last one, in the carry that selects, and selected.
+                if id(value) not in self.known:
+                    fields = [[field, self.field(value, field, path)] for field in names]
+                    self.known[id(value)] = value, {"record": name, "fields": fields}
+                return self.known[id(value)][1]
         raise DataError(
             f"{path} cannot be saved",
             got=f"a {type(value).__name__}",

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import attrs
 
 from artifact_fn.runs.directory import Directory
+from artifact_fn.runs.storage.values import decode
 from artifact_fn.runs.trackers.contract import Head, Item, Scores, TrackerError
 from artifact_fn.runs.trackers.cursor import Cursor, following
 from artifact_fn.runs.trackers.extra import needed
@@ -110,7 +111,7 @@ class _Connection:
                 return
             for record in records:
                 if record["kind"] == "epoch":
-                    at = self.head.began + _seconds(record["seconds"])
+                    at = self.head.began + decode(record["seconds"], {})
                     for name in record["scores"]:
                         self.known[name] += 1
                         key = name, record["epoch"], at
@@ -160,7 +161,3 @@ def key_of(name: str) -> str:
     if "--" not in name and mapped(key) == key:
         return key
     return mapped(f"//{name}").replace("/", "_")
-
-
-def _seconds(document: Any) -> float:
-    return float(document["float"] if isinstance(document, dict) else document)

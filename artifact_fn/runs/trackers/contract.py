@@ -12,8 +12,7 @@ from typing import Any, Literal, Protocol
 import attrs
 
 from artifact_fn.errors import ArtifactFnError
-from artifact_fn.runs.faults import Damaged
-from artifact_fn.runs.storage import artifacts, files
+from artifact_fn.runs.storage import artifacts
 
 State = Literal["running", "finished", "interrupted", "failed"]
 """Of a run, as its journal says. A killed one says nothing and is `running`."""
@@ -106,10 +105,7 @@ class Artifact:
         Raises:
             Damaged: they are not what was written, or there is none.
         """
-        data = files.read(self.path)
-        if files.digest(data) != self.listed["sha256"]:
-            raise Damaged(self.path, "other bytes than were written")
-        return data
+        return artifacts.content(self.root, self.listed)
 
     def load(self) -> Any:
         """It, as `Recorded.artifact` answers it: array, mapping of arrays, values, PNG's bytes.

@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-from returns.unsafe import unsafe_perform_io
-
-from artifact_fn.runs.recorded import load_run
+from artifact_fn.runs.recorded import read_run
 from artifact_fn.runs.weights import export_weights
 
 
@@ -22,7 +20,7 @@ def export_selected(root: Path, to: Path) -> list[Path]:
     Raises:
         Fault: the run cannot be read, or the files not written.
     """
-    recorded = unsafe_perform_io(load_run(root).unwrap())
+    recorded = read_run(root)
     best = recorded.best
     state = recorded.state if best is None else best.state
     if state is None:

@@ -1,16 +1,15 @@
 """Told: what the records of a journal say, as items for trackers."""
 
-import calendar
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from artifact_fn.runs.directory import Directory, read_experiment
+from artifact_fn.runs.provenance import said
 from artifact_fn.runs.storage import files
 from artifact_fn.runs.storage.journal import Record
+from artifact_fn.runs.storage.stamp import seconds_of
 from artifact_fn.runs.storage.values import decode
 from artifact_fn.runs.trackers.contract import Artifact, Head, Item, Scores, Status
 
@@ -42,14 +41,10 @@ def head_of(root: Path) -> Head:
         id=known,
         name=root.name,
         root=root,
-        began=float(calendar.timegm(time.strptime(facts["began"], "%Y-%m-%dT%H:%M:%SZ"))),
+        began=seconds_of(facts["began"]),
         params={path or "experiment": text for path, text in record["experiment"].items()},
-        tags={name: _text(value) for name, value in {**bits, **facts}.items() if value is not None},
+        tags={name: said(value) for name, value in {**bits, **facts}.items() if value is not None},
     )
-
-
-def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def items_of(head: Head, record: Record, clock: Clock) -> tuple[tuple[Item, ...], Clock]:
@@ -66,15 +61,13 @@ def items_of(head: Head, record: Record, clock: Clock) -> tuple[tuple[Item, ...]
             return (Status("interrupted", f"signal {record['signal']}", at),), clock
         case "fault":
             return (Status("failed", record["what"], at),), clock
-        case "resumed":
-            return (Status("running", "resumed", at),), clock
     return (), clock
 
 
 def _epoch(head: Head, record: Record, clock: Clock) -> Iterator[Item]:
     epoch, at = record["epoch"], head.began + clock.seconds
-    # A run that was resumed with another stopper runs again, and one that was killed never said
-    # that it did not: an epoch says that it does.
+    # A run that was resumed runs again, unless it had ended, and one that was killed never said that
+    # it did not: an epoch says that it does.
     yield Status("running", "", at)
     values = {name: decode(value, {}) for name, value in record["scores"].items()}
     yield Scores(epoch, clock.step, at, values)

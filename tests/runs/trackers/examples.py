@@ -168,4 +168,4 @@ def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it has not happened"
-        time.sleep(0.01)
+        time.sleep(0.01)  # a bounded poll: another process or a server sets no event of ours

@@ -1,0 +1,170 @@
+"""Runs: what a directory costs: journal and checkpoints every epoch, and a large state saved.
+
+An epoch is the medium task's: 125 compiled steps of 64 rows, and its end.
+"""
+
+import itertools
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+import torch.nn.functional as F
+from returns.unsafe import unsafe_perform_io
+from torch import nn
+
+import artifact_fn as af
+from artifact_fn import tree
+from artifact_fn.folds import Epoch
+from artifact_fn.folds.fold import named
+from artifact_fn.runs import Saving
+from artifact_fn.training import eager
+from artifact_fn.training.experiment import UNTIL
+from artifact_fn.training.stream import Event, Stream
+from tests.bench import environments
+from tests.bench.peers.models import network, set_up
+from tests.bench.tasks import RATE, TASKS, arrays
+from tests.bench.worker import confine
+
+BLOCK, WARM = 20, 2
+"""Epochs timed together, so that what a thread writes meanwhile is in; and blocks before."""
+
+SIDE = 2888
+"""Of a square layer: with Adam's moments 100 MB."""
+
+
+def runs(rounds: int) -> None:
+    """Blocks of epochs with a directory and without, one of each in turns; then 100 MB saved."""
+    task = TASKS["medium"]
+    confine(task)
+    set_up(task)
+    print(environments.machine(), f"threads={task.threads}", sep="  ")
+    directory = Path(tempfile.mkdtemp())
+    try:
+        _overhead(directory / "medium", rounds)
+        _blocking(directory / "large", rounds)
+    finally:
+        shutil.rmtree(directory)
+
+
+def _overhead(directory: Path, rounds: int) -> None:
+    task = TASKS["medium"]
+    x, y = arrays(task)
+    model = af.functional(lambda: network(task))
+    objective = af.supervised(model, F.cross_entropy, metrics=[af.metrics.accuracy()])
+    experiment = af.Experiment(
+        model=model,
+        objective=objective,
+        optimizer=af.optim.adam(RATE),
+        data={af.Split.TRAIN: af.Loader(af.Table({"x": x, "y": y}), batch_size=task.batch)},
+        until=af.at_most((rounds + WARM) * BLOCK),
+        select=af.best("train/loss"),
+    )
+    times: dict[str, list[float]] = {"fit": [], "run": []}
+    bare = _blocks(experiment)
+    next(bare)
+
+    def watched(stream: Stream) -> Stream:
+        def events() -> Iterator[Event]:
+            began, count = time.perf_counter(), 0
+            for event in stream.events():
+                yield event  # what is done with it is done when the next one is asked for
+                count += isinstance(event, Epoch)
+                if isinstance(event, Epoch) and count % BLOCK == 0:
+                    _written()
+                    times["run"].append(time.perf_counter() - began)
+                    times["fit"].append(next(bare))
+                    began = time.perf_counter()
+
+        return attrs.evolve(stream, events=events)
+
+    unsafe_perform_io(af.run(experiment, directory, show=watched).unwrap())
+    each = [run / fit for run, fit in zip(times["run"][WARM:], times["fit"][WARM:], strict=False)]
+    for name, found in times.items():
+        median = statistics.median(found[WARM:]) / BLOCK
+        print(f"{name:6} {median * 1e3:9.2f} ms an epoch of {task.steps} steps")
+    low, middle, high = statistics.quantiles(each, n=4)
+    print(
+        f"half of the {len(each)} pairs of {BLOCK} epochs between {(low - 1) * 100:.1f} and "
+        f"{(high - 1) * 100:.1f} %"
+    )
+    print(f"overhead of journal and checkpoint every epoch: {(middle - 1) * 100:.1f} %")
+    early, late = each[: len(each) // 2], each[len(each) // 2 :]
+    print(
+        f"in the first half of {len(each) * BLOCK} epochs {(statistics.median(early) - 1) * 100:.1f}, "
+        f"in the second {(statistics.median(late) - 1) * 100:.1f} %"
+    )
+
+
+def _blocks(experiment: af.Experiment) -> Iterator[float]:
+    """Seconds of each block of epochs folded in memory as `fit` does, in this very thread.
+
+    In another one torch would have threads of its own, and two teams wait for each other.
+    """
+    folds = named({**experiment.asked(), UNTIL: experiment.until.fold})
+    epochs, carry = iter(experiment.stream()), folds.init()
+    while True:
+        began = time.perf_counter()
+        for epoch in itertools.islice(epochs, BLOCK):
+            carry = folds.step(carry, epoch)
+            folds.extract(carry)[UNTIL]
+        yield time.perf_counter() - began
+
+
+def _written() -> None:
+    """Wait for the thread that writes checkpoints."""
+    for thread in threading.enumerate():
+        if thread.name == "checkpoint":
+            thread.join()
+
+
+def _blocking(directory: Path, rounds: int) -> None:
+    """How long an epoch's end keeps training waiting, where 100 MB are saved and where not."""
+    generator = np.random.default_rng(0)
+    rows = {"x": generator.standard_normal((16, SIDE)).astype(np.float32), "y": np.zeros(16, int)}
+    model = af.functional(lambda: nn.Linear(SIDE, SIDE))
+    experiment = af.Experiment(
+        model=model,
+        objective=af.supervised(model, F.cross_entropy),
+        optimizer=af.optim.adam(RATE),
+        data={af.Split.TRAIN: af.Loader(af.Table(rows), batch_size=16)},
+        until=af.at_most(rounds * 2),
+        wrap=eager,
+    )
+    size = _bytes(experiment.state())
+    times: dict[bool, list[float]] = {True: [], False: []}
+
+    def watched(stream: Stream) -> Stream:
+        def events() -> Iterator[Event]:
+            for event in stream.events():
+                began = time.perf_counter()
+                yield event
+                if isinstance(event, Epoch):
+                    times[event.index % 2 == 0].append(time.perf_counter() - began)
+                    _written()  # an epoch is longer than the disk takes
+
+        return attrs.evolve(stream, events=events)
+
+    saving = Saving(epochs=2, keep_last=1, keep_best=False)
+    unsafe_perform_io(af.run(experiment, directory, show=watched, saving=saving).unwrap())
+    for saved, found in times.items():
+        told = "saved" if saved else "not saved"
+        print(
+            f"an epoch's end with {size / 1e6:.1f} MB of state, {told:9}: "
+            f"median {statistics.median(found[1:]) * 1e3:.2f} ms, slowest {max(found[1:]) * 1e3:.2f}"
+        )
+    print(
+        f"saving {size / 1e6:.0f} MB blocks training {statistics.median(times[True][1:]) * 1e3:.1f} ms"
+    )
+
+
+def _bytes(state: Any) -> int:
+    leaves = [leaf for leaf in tree.paths(state).values() if isinstance(leaf, torch.Tensor)]
+    return sum(leaf.numel() * leaf.element_size() for leaf in leaves)

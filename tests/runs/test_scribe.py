@@ -1,0 +1,161 @@
+"""Scribe and pens: figures drawn by other processes, epochs written down in their order with them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from artifact_fn.folds import at_most
+from artifact_fn.runs import Interrupted, Saving, load_run, resume, run
+from artifact_fn.runs.pens import Pens, UndrawnError
+from artifact_fn.runs.storage.journal import read
+from artifact_fn.training import Routine
+from artifact_fn.training.routines import Prepared
+from tests.runs.examples import done, experiment, fault, left, story
+
+
+def curve(step: int) -> Figure:
+    """A figure that says of which step it is."""
+    figure = Figure(figsize=(1, 1))
+    figure.subplots().plot([0, 1], [0, step])
+    return figure
+
+
+def pair(step: int) -> dict[str, Figure]:
+    return {"a/b": curve(step), "b": curve(-step)}
+
+
+def failing() -> Figure:
+    raise RuntimeError("no such colour\nin the whole palette")
+
+
+def killed() -> Figure:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return Figure()
+
+
+def endless(path: Path) -> Figure:
+    """Says that it has begun, and never ends."""
+    path.touch()
+    threading.Event().wait()
+    return Figure()
+
+
+def seven() -> int:
+    return 7
+
+
+def figures(*, deferred: bool, **more: Any) -> Routine:
+    """A curve and a pair of curves an epoch."""
+
+    def made(state: Any) -> Any:
+        step = int(state.step)
+        if deferred:
+            found = {"val/curve": partial(curve, step), "val/pair/*": partial(pair, step), **more}
+        else:
+            each = {f"val/pair/{name}": figure for name, figure in pair(step).items()}
+            found = {"val/curve": curve(step), **each}
+        return {}, found
+
+    prepared = Prepared(frozenset(), made)
+    return Routine("figures", lambda index: True, lambda wrap, state: prepared)
+
+
+def drawn(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*.png"))}
+
+
+def test_deferred_figures_are_those_that_the_run_itself_would_draw(tmp_path: Path) -> None:
+    at_once = experiment(routines=[figures(deferred=False)], select=None)
+    later = experiment(routines=[figures(deferred=True)], select=None)
+    one = done(run(at_once, tmp_path / "at_once"))
+    other = done(run(later, tmp_path / "later", pens=2))
+    assert left(one) == left(other)
+    assert story(tmp_path / "at_once") == story(tmp_path / "later")
+    assert len(drawn(tmp_path / "later")) == 9
+    assert drawn(tmp_path / "at_once") == drawn(tmp_path / "later")
+    found = done(load_run(tmp_path / "later"))
+    assert found.artifact("val/pair/a/b", 2).startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_drawn_is_named_and_costs_nothing_else(tmp_path: Path) -> None:
+    bad = {"val/bad": failing, "val/dead": killed, "val/lambda": lambda: Figure(), "val/7": seven}
+    given = experiment(routines=[figures(deferred=True, **bad)], select=None, until=at_most(1))
+    with pytest.warns(UserWarning, match=r"epoch 1, val/bad: RuntimeError: no such.*and 1 more"):
+        done(run(given, tmp_path))
+    assert len(drawn(tmp_path)) == 3
+    record = read(tmp_path / "journal.jsonl").records[0]
+    assert record["undrawn"].keys() == bad.keys()
+    assert record["undrawn"]["val/bad"] == "RuntimeError: no such colour"
+    assert record["undrawn"]["val/dead"] == "its process has died"
+    assert (
+        "what is left undrawn is a figure; got what would be saved as .json"
+        in (record["undrawn"]["val/7"])
+    )
+
+
+def test_a_signal_waits_for_no_endless_figure(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    routine = figures(deferred=True, **{"val/endless": partial(endless, begun)})
+    given = experiment(routines=[routine], select=None, until=at_most(2), chunk=6)
+
+    def interrupt() -> None:
+        while not begun.exists():
+            time.sleep(0.01)  # another process cannot set an event of ours
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.warns(UserWarning, match="epoch 1, val/endless: the run was ended before"):
+        found = fault(run(given, tmp_path / "run", saving=Saving(background=False)))
+    thread.join()
+    assert isinstance(found, Interrupted)
+
+
+KILLED = """
+import sys
+from tests.runs.examples import experiment
+from tests.runs.test_scribe import figures
+from artifact_fn.runs import run
+if __name__ == "__main__":
+    run(experiment(routines=[figures(deferred=True)], select=None), sys.argv[1]).unwrap()
+"""
+
+
+def test_a_killed_run_that_is_taken_up_has_every_figure(tmp_path: Path) -> None:
+    given = experiment(routines=[figures(deferred=True)], select=None)
+    whole = done(run(given, tmp_path / "whole"))
+    script = tmp_path / "script.py"
+    script.write_text(KILLED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for instant in ("experiment.json", "artifacts", "journal.jsonl"):
+        root = tmp_path / instant
+        process = subprocess.Popen([sys.executable, script, root], env=environment)
+        while not (root / instant).exists() and process.poll() is None:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        taken_up = done(resume(given, root))
+        assert left(taken_up) == left(whole)
+        assert story(root) == story(tmp_path / "whole")
+        assert drawn(root) == drawn(tmp_path / "whole")
+
+
+def test_pens_leave_undrawn_what_is_given_up(tmp_path: Path) -> None:
+    pens = Pens(1)
+    begun = tmp_path / "begun"
+    drawings = [pens.draw(partial(endless, begun)), pens.draw(Figure)]
+    while not begun.exists():
+        time.sleep(0.01)
+    pens.give_up()
+    pens.close()
+    assert isinstance(drawings[0].exception(), UndrawnError)
+    assert drawings[1].cancelled()

@@ -1,0 +1,6 @@
+"""Distributed: the processes of a run, and the run that is theirs together."""
+
+from artifact_fn.runs.distributed.lost import Elsewhere, Lost, Stalled
+from artifact_fn.runs.distributed.processes import Processes, processes
+
+__all__ = ["Elsewhere", "Lost", "Processes", "Stalled", "processes"]

@@ -1,0 +1,210 @@
+"""Sharded: an optimizer of whose state each process holds a part.
+
+Parameters and gradients are one vector for each dtype, and each process has an equal shard of it
+(Rajbhandari et al., ZeRO, SC 2020, stage 2): gradients are summed to the process that owns them,
+which updates its shard, and the new parameters are gathered by everybody.
+"""
+
+# Annotations stay strings: see `step`.
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from artifact_fn import tree
+from artifact_fn.errors import OptimError, ParallelError
+from artifact_fn.optim.clipping import global_norm
+from artifact_fn.optim.transform import Grads, Params, Rule, check_rule_at_end
+from artifact_fn.training.flat import joining
+from artifact_fn.training.parallel.mesh import Mesh, gathered_parts, reduced, scattered_sum
+from artifact_fn.training.state import TrainState
+
+
+@tree.node
+class Shards:
+    """State of `sharded`.
+
+    Attributes:
+        inner: Of the optimizer, over this process's shard: what it keeps for each parameter is
+            one vector for each dtype, [ceil(N / size)], padded at the end.
+    """
+
+    inner: Any
+
+
+def sharded(optimizer: Rule, mesh: Mesh) -> Rule:
+    """The same optimizer, whose state is spread over the processes of a mesh.
+
+    Where it is the optimizer of a `data_parallel` step itself, no process ever has whole
+    gradients: they are summed by reduce-scatter, which with the gathering of the parameters is as
+    many bytes as an all-reduce. In a chain it is given whole gradients and takes its part:
+    `chain(clip_by_global_norm(1.0), sharded(adamw(1e-3), mesh))`.
+
+    Args:
+        optimizer: One whose update of an element depends on that element alone.
+        mesh: Who takes part.
+
+    Raises:
+        OptimError: `optimizer` is no rule, or an element's update depends on others: a clip by
+            norm (put it in front, as above), a mask or a group by path (shard the rules within),
+            a rule for matrices.
+
+    Example:
+        >>> from artifact_fn.optim import adam
+        >>> rule, params = sharded(adam(0.1), Mesh(0, 1)), {"w": torch.ones(2), "b": torch.ones(1)}
+        >>> state = rule.init(params)
+        >>> list(state.inner.moments["exp_avg"].values())[0].shape
+        torch.Size([3])
+    """
+    check_rule_at_end(optimizer)
+    _check_elementwise(optimizer)
+
+    def init(params: Params) -> Shards:
+        return Shards(optimizer.init(_shard(mesh, params)))
+
+    def of_shards(grads: Grads, state: Shards, params: Params) -> tuple[Params, Shards]:
+        mine, inner = optimizer.update(grads, state.inner, _shard(mesh, params))
+        return _whole(mesh, mine, params), Shards(inner)
+
+    def update(grads: Grads, state: Shards, params: Params) -> tuple[Params, Shards]:
+        return of_shards(_shard(mesh, grads), state, params)
+
+    def from_parts(grads: Grads, state: Shards, params: Params) -> tuple[Params, Shards, Tensor]:
+        join, _ = joining(grads)
+        own = {kind: scattered_sum(mesh, _padded(mesh, v)) for kind, v in join(grads).items()}
+        square = global_norm(own).square()
+        after, state = of_shards(own, state, params)
+        return after, state, reduced(mesh, [square], ["sum"])[0].sqrt()
+
+    return Rule(
+        init,
+        update,
+        lambda state: optimizer.report(state.inner),
+        options=optimizer.options,
+        from_parts=from_parts,
+    )
+
+
+def gathered(state: TrainState, mesh: Mesh) -> TrainState:
+    """The state as one process would have it: every shard joined, by the parameters' paths.
+
+    All processes of the mesh call it, and all of them answer it.
+    """
+    join, split = joining(state.params)
+    sizes = {kind: vector.numel() for kind, vector in join(state.params).items()}
+    shapes = {kind: (-(-size // mesh.size),) for kind, size in sizes.items()}
+
+    def one(part: Any) -> Any:
+        if not _like(part, shapes):
+            return part
+        whole = gathered_parts(mesh, list(part.values()))
+        return split({k: v[: sizes[k]] for k, v in zip(part, whole, strict=True)})
+
+    def opened(shards: Shards) -> Any:
+        return tree.map(one, shards.inner, is_leaf=lambda part: _like(part, shapes))
+
+    return tree.replace(state, opt_state=tree.map_records(opened, state.opt_state, Shards))
+
+
+def scattered(state: TrainState, fresh: TrainState, mesh: Mesh) -> TrainState:
+    """Undoes `gathered`, for this process of a mesh of any size.
+
+    Args:
+        state: Whole, as one process has it.
+        fresh: A state of the sharded optimizer, which says what of it is in shards.
+        mesh: Who takes part.
+
+    Raises:
+        ParallelError: `fresh` has several optimizers in shards, or one within another.
+    """
+    if not tree.records(fresh.opt_state, Shards):
+        return state
+    if not isinstance(fresh.opt_state, Shards):
+        raise ParallelError(
+            "a state is spread where one optimizer is in shards, and it is the outermost",
+            got=f"a {type(fresh.opt_state).__name__} around it",
+            do="write sharded(optimizer, mesh) around the whole optimizer",
+        )
+    shapes = {path: tuple(leaf.shape) for path, leaf in state.params.items()}
+    inner = tree.map(
+        lambda part: _shard(mesh, part) if _like(part, shapes) else part,
+        state.opt_state,
+        is_leaf=lambda part: _like(part, shapes),
+    )
+    return tree.replace(state, opt_state=Shards(inner))
+
+
+def held(state: Any) -> int:
+    """Bytes of the tensors in a pytree, such as an optimizer's state on this process."""
+    return sum(leaf.nbytes for leaf in tree.leaves(state) if isinstance(leaf, Tensor))
+
+
+def _like(part: Any, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    return (
+        isinstance(part, dict)
+        and part.keys() == shapes.keys()
+        and all(tuple(leaf.shape) == shapes[path] for path, leaf in part.items())
+    )
+
+
+def _padded(mesh: Mesh, vector: Tensor) -> Tensor:
+    more = -vector.numel() % mesh.size
+    return torch.cat([vector, vector.new_zeros(more)]) if more else vector
+
+
+def _shard(mesh: Mesh, params: Params) -> Params:
+    """This process's part of each dtype's vector."""
+    join, _ = joining(params)
+    found = {}
+    for kind, vector in join(params).items():
+        whole = _padded(mesh, vector)
+        size = whole.numel() // mesh.size
+        # Cloned: a state must not keep the whole vector alive for its part.
+        found[kind] = whole[mesh.rank * size : (mesh.rank + 1) * size].clone()
+    return found
+
+
+def _whole(mesh: Mesh, shards: Params, like: Params) -> Params:
+    """Everybody's shards as tensors again."""
+    _, split = joining(like)
+    vectors = gathered_parts(mesh, list(shards.values()))
+    sizes = _sizes(like)
+    return split({k: v[: sizes[k]] for k, v in zip(shards, vectors, strict=True)})
+
+
+def _sizes(params: Params) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for leaf in params.values():
+        sizes[str(leaf.dtype)] = sizes.get(str(leaf.dtype), 0) + leaf.numel()
+    return sizes
+
+
+def _check_elementwise(optimizer: Rule) -> None:
+    """Try it on a vector, whole and in halves: state and parameters must be the same.
+
+    Its word is not enough: a norm over all elements passes for elementwise where parameters are
+    merely joined.
+    """
+    if optimizer.elementwise:
+        params, grads = torch.linspace(-1.0, 1.0, 8), torch.linspace(1e3, 2e3, 8)
+        found = [
+            optimizer.update({"w": grads[part]}, optimizer.init({"w": params[part]}), given)
+            for part in (slice(0, 8), slice(0, 4), slice(4, 8))
+            for given in [{"w": params[part]}]
+        ]
+        whole, first, second = (tree.leaves(answer) for answer in found)
+        parts = [torch.cat([a, b]) if a.ndim else a for a, b in zip(first, second, strict=True)]
+        if all(
+            torch.allclose(part, leaf, rtol=1e-5, atol=1e-7, equal_nan=True)
+            for part, leaf in zip(parts, whole, strict=True)
+        ):
+            return
+    raise OptimError(
+        "a sharded optimizer updates each element by itself",
+        got="one whose updates depend on other elements, or on the parameter's path or shape",
+        do="put a clip by norm in front: chain(clip_by_global_norm(1.0), sharded(adamw(), mesh)); "
+        "of groups, shard the rules within",
+    )

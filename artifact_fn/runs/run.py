@@ -22,7 +22,7 @@ from artifact_fn.runs.found import found
 from artifact_fn.runs.position import Position
 from artifact_fn.runs.provenance import environment
 from artifact_fn.runs.saving import Saving, Writer
-from artifact_fn.runs.session import Session, carried_on, everything, wall
+from artifact_fn.runs.session import Session, Unfold, carried_on, everything, unfolded, wall
 from artifact_fn.runs.signals import DEFAULT, listening
 from artifact_fn.runs.storage import checkpoint, files
 from artifact_fn.runs.storage.checkpoint import Mark
@@ -56,6 +56,7 @@ def run(
     clock: Callable[[], float] = time.perf_counter,
     trackers: Sequence[Tracker] = (),
     linger: float = LINGER,
+    unfold: Unfold = unfolded,
 ) -> IOResult[Run[TrainState], Fault]:
     """Run an experiment from its beginning in a directory of its own.
 
@@ -73,6 +74,7 @@ def run(
         trackers: Where the run is told of, by threads that read its journal.
         linger: Seconds that are waited at the end for trackers that are behind. What they have
             not been told by then, `replay` tells them.
+        unfold: Makes the stream of epochs; `distributed.together` has one of its own.
 
     Returns:
         The run; or the fault: `Occupied`, `Locked`, `Storage`, `NotFinite`, `Interrupted`.
@@ -90,7 +92,7 @@ def run(
         if where.experiment.exists():
             raise Occupied(where.root)
         state = experiment.state()
-        stream = _stream(experiment, Place(state), show, clock)
+        stream = _stream(experiment, Place(state), show, clock, unfold)
         start = Position(
             Place(state), named(everything(experiment)).init(), fold_digests(experiment)
         )
@@ -122,6 +124,7 @@ def resume(
     clock: Callable[[], float] = time.perf_counter,
     trackers: Sequence[Tracker] = (),
     linger: float = LINGER,
+    unfold: Unfold = unfolded,
 ) -> IOResult[Run[TrainState], Fault]:
     """Go on with a run where it was left, in the middle of an epoch too.
 
@@ -141,6 +144,7 @@ def resume(
         clock: As in `run`.
         trackers: As in `run`; each goes on where it was.
         linger: As in `run`.
+        unfold: As in `run`.
 
     Returns:
         The run; or the fault: `Missing`, `Changed`, `Locked`, `Damaged` (of `experiment.json` or
@@ -168,7 +172,7 @@ def resume(
                     stacklevel=4,
                 )
             start, mark = found(experiment, where)
-            stream = _stream(experiment, start.place, show, clock, start.carry)
+            stream = _stream(experiment, start.place, show, clock, unfold, start.carry)
             told: Record = {
                 "kind": "resumed",
                 "from": None if mark is None else mark.name,
@@ -201,11 +205,12 @@ def _stream(
     start: Place,
     show: Show,
     clock: Callable[[], float],
+    unfold: Unfold,
     carry: dict[str, Any] | None = None,
 ) -> Stream:
     """The epochs from a place on, which hold every score that a fold reads."""
     start = start if carry is None else attrs.evolve(start, control=(carry[CONTROL],))
-    stream = show(experiment.stream(start, clock=clock))
+    stream = show(unfold(experiment, start, clock))
     check_reads(named(everything(experiment)).reads, stream.makes)
     return stream
 

@@ -2,5 +2,6 @@
 
 from artifact_fn.runs.distributed.lost import Elsewhere, Lost, Stalled
 from artifact_fn.runs.distributed.processes import Processes, processes
+from artifact_fn.runs.distributed.together import together
 
-__all__ = ["Elsewhere", "Lost", "Processes", "Stalled", "processes"]
+__all__ = ["Elsewhere", "Lost", "Processes", "Stalled", "processes", "together"]

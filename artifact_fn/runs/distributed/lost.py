@@ -4,17 +4,17 @@ from artifact_fn.runs.faults import Fault
 
 
 class Lost(Fault):
-    """A process has ended while others still needed it.
+    """A process has ended, or was stopped, while others still needed it.
 
     Attributes:
         ranks: Which.
-        step: The last step that each of them was known to be at.
+        step: The last one that they were known to be at.
     """
 
     def __init__(self, ranks: tuple[int, ...], step: int) -> None:
         super().__init__(
             f"rank {', '.join(map(str, ranks))} has died",
-            got=f"no sign of life since step {step}",
+            got=f"no sign of life after step {step}",
             do="look at what it wrote last; torchrun --max-restarts=3 goes on from the last "
             "checkpoint by itself",
         )
@@ -26,13 +26,13 @@ class Stalled(Fault):
 
     Attributes:
         ranks: Which.
-        step: The step that they do not come beyond.
+        step: The last one that they were known to be at.
     """
 
     def __init__(self, ranks: tuple[int, ...], step: int, timeout: float) -> None:
         super().__init__(
             f"rank {', '.join(map(str, ranks))} has kept the others waiting",
-            got=f"no progress beyond step {step} in {timeout:g} s",
+            got=f"nothing from it after step {step} in {timeout:g} s",
             do="look for a slow disk, a full device or a deadlock there, or wait longer: "
             "processes(timeout=...)",
         )

@@ -70,7 +70,8 @@ class Processes:
         while True:
             count += 1
             with contextlib.suppress(Exception):
-                store.set(f"alive/{self.mesh.rank}", f"{count} {self._step}")
+                sent = _group()._get_sequence_number_for_group()
+                store.set(f"alive/{self.mesh.rank}", f"{count} {sent} {self._step}")
             if self._ended.wait(BEAT):
                 return
 
@@ -86,19 +87,26 @@ class Processes:
         found = ",".join(map(str, sorted(silent)))
         first = self._store.compare_set("lost", "", found or "none").decode()
         dead = tuple(int(rank) for rank in first.split(",") if rank not in ("none", ""))
-        steps = {rank: step for rank, (_, step) in before.items()}
         if dead:
-            return Lost(dead, max(steps[rank] for rank in dead))
-        behind = min(steps.values())
-        late = tuple(rank for rank, step in steps.items() if step == behind)
-        return None if len(late) == len(steps) else Stalled(late, behind, self.timeout)
+            return Lost(dead, max(before[rank][2] for rank in dead))
+        # Who has sent the fewest messages is whom the others wait for.
+        least = min(sent for _, sent, _ in before.values())
+        late = tuple(rank for rank, (_, sent, _) in before.items() if sent == least)
+        if len(late) == self.mesh.size:
+            return None
+        return Stalled(late, max(before[rank][2] for rank in late), self.timeout)
 
-    def _signs(self) -> dict[int, tuple[int, int]]:
+    def _signs(self) -> dict[int, tuple[int, int, int]]:
+        """By rank: signs of life, messages sent, step."""
         found = {}
         for rank in range(self.mesh.size):
-            count, step = self._store.get(f"alive/{rank}").decode().split()
-            found[rank] = (int(count), int(step))
+            count, sent, step = map(int, self._store.get(f"alive/{rank}").decode().split())
+            found[rank] = (count, sent, step)
         return found
+
+
+def _group() -> Any:
+    return dist.distributed_c10d._get_default_group()
 
 
 @contextlib.contextmanager
@@ -136,9 +144,7 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
         backend or ("cpu:gloo,cuda:nccl" if gpu else "gloo"),
         timeout=datetime.timedelta(seconds=timeout),
     )
-    group = dist.group.WORLD
-    assert group is not None
-    mesh = Mesh(rank, size, group.group_name)
+    mesh = Mesh(rank, size, _group().group_name)
     here = Processes(mesh, device, timeout, dist.distributed_c10d._get_default_store())
     try:
         yield here
@@ -149,4 +155,5 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
         raise fault from cause
     finally:
         here.close()
-        dist.destroy_process_group()
+        with contextlib.suppress(RuntimeError):  # what went wrong before is told
+            dist.destroy_process_group()

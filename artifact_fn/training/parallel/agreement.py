@@ -11,7 +11,7 @@ from artifact_fn.errors import ParallelError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
 from artifact_fn.folds.epoch import Epoch
-from artifact_fn.training.parallel.mesh import Mesh, gathered_parts
+from artifact_fn.training.parallel.mesh import Mesh, gathered_part
 from artifact_fn.training.parallel.sharded import Shards
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.stream import Event, Stream
@@ -90,7 +90,7 @@ def _everybodys(digests: list[str], state: Any, mesh: Mesh) -> list[list[str]]:
     """The digests of every process, by rank."""
     raw = bytearray(bytes.fromhex("".join(digests)))
     sent = torch.frombuffer(raw, dtype=torch.uint8).to(state.step.device)
-    (whole,) = gathered_parts(mesh, [sent])
+    whole = gathered_part(mesh, sent, after=sent)
     data = bytes(whole.cpu().tolist())
     size = 32 * len(digests)
     apart = [data[rank * size : (rank + 1) * size] for rank in range(mesh.size)]

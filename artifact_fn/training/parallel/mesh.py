@@ -6,7 +6,7 @@ and whose answer is the same, bit for bit, in every process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -71,46 +71,49 @@ def reduced(mesh: Mesh, leaves: Sequence[Tensor], ways: Sequence[Join]) -> list[
         leaves: Of any shapes and dtypes.
         ways: How each is joined.
     """
-    if mesh.size == 1:
+    if mesh.size == 1 or not leaves:
         return list(leaves)
     wires = [_wire(leaf, way) for leaf, way in zip(leaves, ways, strict=True)]
     kinds = list(dict.fromkeys((way, w.dtype) for way, w in zip(ways, wires, strict=True)))
     members = [[i for i, way in enumerate(ways) if (way, wires[i].dtype) == kind] for kind in kinds]
-    sent = [
-        _ops().all_reduce(_flat([wires[i] for i in group]), way, mesh.group)
-        for (way, _), group in zip(kinds, members, strict=True)
-    ]
+    vectors = [torch.cat([wires[i].reshape(-1) for i in group]) for group in members]
+    answers = _joined(vectors, ",".join(way for way, _ in kinds), mesh.group)
     found: list[Tensor] = list(leaves)
-    for group, vector in zip(members, sent, strict=True):
-        parts = torch.split(_ops().wait_tensor(vector), [wires[i].numel() for i in group])
+    for group, vector in zip(members, answers, strict=True):
+        parts = torch.split(vector, [wires[i].numel() for i in group])
         for i, part in zip(group, parts, strict=True):
             found[i] = _unwired(part, leaves[i])
     return found
 
 
-def scattered_sum(mesh: Mesh, vector: Tensor) -> Tensor:
-    """This process's part of the sum of everybody's vector: [size * n] to [n]."""
-    if mesh.size == 1:
-        return vector
-    sent = _ops().reduce_scatter_tensor(vector, "sum", mesh.size, mesh.group)
-    found: Tensor = _ops().wait_tensor(sent)
-    return found
+def scattered_sum(mesh: Mesh, vector: Tensor, *, after: Tensor) -> Tensor:
+    """This process's part of the sum of everybody's vector: [size * n] to [n].
+
+    Args:
+        mesh: Who takes part.
+        vector: As long in every process.
+        after: An answer that is there before this is sent. Messages must have one order in all
+            processes, and a compiler keeps no other than that of what depends on each other.
+    """
+    return vector if mesh.size == 1 else _scattered(vector, after, mesh.size, mesh.group)
 
 
-def gathered_parts(mesh: Mesh, parts: Sequence[Tensor]) -> list[Tensor]:
-    """Everybody's parts one after the other, for each of several: [n] to [size * n]."""
-    if mesh.size == 1:
-        return list(parts)
-    sent = [
-        _ops().all_gather_into_tensor(part.contiguous(), mesh.size, mesh.group) for part in parts
-    ]
-    return [_ops().wait_tensor(one) for one in sent]
+def gathered_part(mesh: Mesh, part: Tensor, *, after: Tensor) -> Tensor:
+    """Everybody's parts one after the other: [n] to [size * n].
+
+    Args:
+        mesh: Who takes part.
+        part: As long in every process.
+        after: As in `scattered_sum`.
+    """
+    return part if mesh.size == 1 else _gathered(part.contiguous(), after, mesh.size, mesh.group)
 
 
-def summed(mesh: Mesh, vector: Tensor) -> Tensor:
-    """The sum of everybody's vector, through which gradients flow."""
-    if mesh.size == 1:
-        return vector
+def summing(mesh: Mesh) -> Callable[[Tensor], Tensor]:
+    """The sum of everybody's vector, as a function through which gradients flow.
+
+    Made beforehand: a class cannot be defined where a step is traced.
+    """
     group = mesh.group
 
     class Summed(torch.autograd.Function):
@@ -126,23 +129,62 @@ def summed(mesh: Mesh, vector: Tensor) -> Tensor:
         def backward(ctx: Any, *grads: Tensor) -> Any:
             return _total(grads[0].contiguous(), group)
 
-    found: Tensor = Summed.apply(vector)  # type: ignore[no-untyped-call]
-    return found
+    def summed(vector: Tensor) -> Tensor:
+        found: Tensor = Summed.apply(vector)  # type: ignore[no-untyped-call]
+        return found
+
+    return summed
 
 
 def _total(vector: Tensor, group: str) -> Tensor:
-    # torch's own operation has a gradient that torch.func cannot take; it is not to be asked.
+    # Inside a gradient the operation would be asked for its own, which it does not have.
     with torch.no_grad():
-        found: Tensor = _ops().wait_tensor(_ops().all_reduce(vector, "sum", group))
+        found: Tensor = _joined([vector], "sum", group)[0]
     return found
 
 
-def _ops() -> Any:
-    return torch.ops._c10d_functional
+# Operations of our own, because torch's have gradients that torch.func cannot take, and arguments
+# that its C++ wrapper cannot pass; and because one that sends all vectors of a step has an order
+# that no compiler can change.
 
 
-def _flat(parts: Sequence[Tensor]) -> Tensor:
-    return torch.cat([part.reshape(-1) for part in parts])
+@torch.library.custom_op("artifact_fn::joined", mutates_args=())
+def _joined(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
+    ops = torch.ops._c10d_functional
+    sent = [
+        ops.all_reduce(vector, way, group)
+        for vector, way in zip(vectors, ways.split(","), strict=True)
+    ]
+    return [ops.wait_tensor(one) for one in sent]
+
+
+@_joined.register_fake
+def _(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
+    return [torch.empty_like(vector) for vector in vectors]
+
+
+@torch.library.custom_op("artifact_fn::scattered", mutates_args=())
+def _scattered(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
+    ops = torch.ops._c10d_functional
+    found: Tensor = ops.wait_tensor(ops.reduce_scatter_tensor(vector, "sum", size, group))
+    return found
+
+
+@_scattered.register_fake
+def _(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
+    return vector.new_empty(vector.numel() // size)
+
+
+@torch.library.custom_op("artifact_fn::gathered", mutates_args=())
+def _gathered(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
+    ops = torch.ops._c10d_functional
+    found: Tensor = ops.wait_tensor(ops.all_gather_into_tensor(part, size, group))
+    return found
+
+
+@_gathered.register_fake
+def _(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
+    return part.new_empty(part.numel() * size)
 
 
 def _wire(leaf: Tensor, way: Join) -> Tensor:

@@ -116,7 +116,8 @@ def _across(mesh: Mesh, of: Of, update: Update, batch: Batch, key: Tensor) -> Mo
     summed = [leaf for group in groups for leaf in group.values()]
     ways: list[Join] = ["sum" for _ in summed]
     ways += [] if whole else joins(found.metrics)
-    joined = iter(reduced(mesh, [*summed, *told], ways))
+    answers = reduced(mesh, [*summed, *told], ways)
+    joined = iter(answers)
     grads, rooms, buffers = ({path: next(joined) for path in group} for group in groups)
     after: Buffers = {**found.buffers, **buffers}
     metrics = found.metrics
@@ -124,5 +125,6 @@ def _across(mesh: Mesh, of: Of, update: Update, batch: Batch, key: Tensor) -> Mo
         metrics = tree.unflatten(list(joined), tree.flatten(found.metrics)[1])
     if parts is None:
         return moved(update, Found(grads, rooms, metrics, after))
-    params, opt_state, norm = parts(found.grads, update.state, update.params)
+    last = answers[0] if answers else key
+    params, opt_state, norm = parts(found.grads, update.state, update.params, last)
     return Moved(params, opt_state, norm, Found(found.grads, rooms, metrics, after))

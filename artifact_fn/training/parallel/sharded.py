@@ -19,7 +19,7 @@ from artifact_fn.errors import OptimError, ParallelError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Grads, Params, Rule, check_rule_at_end
 from artifact_fn.training.flat import joining
-from artifact_fn.training.parallel.mesh import Mesh, gathered_parts, reduced, scattered_sum
+from artifact_fn.training.parallel.mesh import Mesh, gathered_part, reduced, scattered_sum
 from artifact_fn.training.state import TrainState
 
 
@@ -65,19 +65,25 @@ def sharded(optimizer: Rule, mesh: Mesh) -> Rule:
     def init(params: Params) -> Shards:
         return Shards(optimizer.init(_shard(mesh, params)))
 
-    def of_shards(grads: Grads, state: Shards, params: Params) -> tuple[Params, Shards]:
+    def of_shards(
+        grads: Grads, state: Shards, params: Params, after: Tensor
+    ) -> tuple[Params, Shards]:
         mine, inner = optimizer.update(grads, state.inner, _shard(mesh, params))
-        return _whole(mesh, mine, params), Shards(inner)
+        return _whole(mesh, mine, params, after), Shards(inner)
 
     def update(grads: Grads, state: Shards, params: Params) -> tuple[Params, Shards]:
-        return of_shards(_shard(mesh, grads), state, params)
+        own = _shard(mesh, grads)
+        return of_shards(own, state, params, next(iter(own.values())))
 
-    def from_parts(grads: Grads, state: Shards, params: Params) -> tuple[Params, Shards, Tensor]:
-        join, _ = joining(grads)
-        own = {kind: scattered_sum(mesh, _padded(mesh, v)) for kind, v in join(grads).items()}
-        square = global_norm(own).square()
-        after, state = of_shards(own, state, params)
-        return after, state, reduced(mesh, [square], ["sum"])[0].sqrt()
+    def from_parts(
+        grads: Grads, state: Shards, params: Params, after: Tensor
+    ) -> tuple[Params, Shards, Tensor]:
+        own: Grads = {}
+        for kind, vector in joining(grads)[0](grads).items():
+            own[kind] = after = scattered_sum(mesh, _padded(mesh, vector), after=after)
+        norm = reduced(mesh, [global_norm(own).square()], ["sum"])[0].sqrt()
+        moved, shards = of_shards(own, state, params, norm)
+        return moved, shards, norm
 
     return Rule(
         init,
@@ -100,8 +106,8 @@ def gathered(state: TrainState, mesh: Mesh) -> TrainState:
     def one(part: Any) -> Any:
         if not _like(part, shapes):
             return part
-        whole = gathered_parts(mesh, list(part.values()))
-        return split({k: v[: sizes[k]] for k, v in zip(part, whole, strict=True)})
+        vectors = _gathered(mesh, part, next(iter(part.values())))
+        return split({kind: vector[: sizes[kind]] for kind, vector in vectors.items()})
 
     def opened(shards: Shards) -> Any:
         return tree.map(one, shards.inner, is_leaf=lambda part: _like(part, shapes))
@@ -167,19 +173,20 @@ def _shard(mesh: Mesh, params: Params) -> Params:
     return found
 
 
-def _whole(mesh: Mesh, shards: Params, like: Params) -> Params:
+def _gathered(mesh: Mesh, shards: Params, after: Tensor) -> Params:
+    """Everybody's shards, one after the other."""
+    found: Params = {}
+    for kind, shard in shards.items():
+        found[kind] = after = gathered_part(mesh, shard, after=after)
+    return found
+
+
+def _whole(mesh: Mesh, shards: Params, like: Params, after: Tensor) -> Params:
     """Everybody's shards as tensors again."""
-    _, split = joining(like)
-    vectors = gathered_parts(mesh, list(shards.values()))
-    sizes = _sizes(like)
-    return split({k: v[: sizes[k]] for k, v in zip(shards, vectors, strict=True)})
-
-
-def _sizes(params: Params) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for leaf in params.values():
-        sizes[str(leaf.dtype)] = sizes.get(str(leaf.dtype), 0) + leaf.numel()
-    return sizes
+    join, split = joining(like)
+    sizes = {kind: vector.numel() for kind, vector in join(like).items()}
+    vectors = _gathered(mesh, shards, after)
+    return split({kind: vector[: sizes[kind]] for kind, vector in vectors.items()})
 
 
 def _check_elementwise(optimizer: Rule) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artifact_fn.training.parallel.mesh import Mesh, summed
+from artifact_fn.training.parallel.mesh import Mesh, summing
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -53,7 +53,7 @@ class SynchronisedNorm(nn.Module):
 
     def __init__(self, norm: nn.BatchNorm1d, mesh: Mesh) -> None:
         super().__init__()
-        self.eps, self.momentum, self.mesh = norm.eps, norm.momentum, mesh
+        self.eps, self.momentum, self.summed = norm.eps, norm.momentum, summing(mesh)
         self.weight, self.bias = norm.weight, norm.bias
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, getattr(norm, name))
@@ -79,10 +79,10 @@ class SynchronisedNorm(nn.Module):
         if not self.training:
             mean, var, every = own, spread / count, count
         else:
-            told = summed(self.mesh, torch.cat([own * count, count]))
+            told = self.summed(torch.cat([own * count, count]))
             every = told[-1:]
             mean = told[:-1] / every
-            var = summed(self.mesh, spread + count * (own - mean).square()) / every
+            var = self.summed(spread + count * (own - mean).square()) / every
         if self.training and self.running_mean is not None:
             self._track(mean.detach(), (var * every / (every - 1)).detach())
         scale = torch.rsqrt(var + self.eps)

@@ -18,13 +18,19 @@ import torch
 import torch.distributed as dist
 from returns.io import IOFailure, IOResult, IOSuccess
 
+from artifact_fn import tree
+from artifact_fn.errors import ParallelError
 from artifact_fn.folds.epoch import Run
-from artifact_fn.runs.distributed.lost import Elsewhere
+from artifact_fn.optim.transform import Optimizer
+from artifact_fn.runs.directory import Directory
+from artifact_fn.runs.distributed.lost import Elsewhere, Lost, Stalled
 from artifact_fn.runs.distributed.processes import Processes
 from artifact_fn.runs.faults import Fault, Missing
 from artifact_fn.runs.run import LINGER, Show, resume, run
 from artifact_fn.runs.saving import Saving
 from artifact_fn.runs.signals import DEFAULT
+from artifact_fn.runs.storage.journal import Journal
+from artifact_fn.runs.storage.lock import locked
 from artifact_fn.runs.storage.tensors import dumped
 from artifact_fn.runs.storage.values import decode, encode
 from artifact_fn.runs.trackers.contract import Tracker
@@ -35,12 +41,10 @@ from artifact_fn.training.parallel import (
     data_parallel,
     gathered,
     scattered,
-    sharded,
 )
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import TrainStep, train_step
 from artifact_fn.training.stream import Event, Stream
-from artifact_fn.tree import records
 
 _END, _GO, _BEGIN = range(3)
 
@@ -50,7 +54,7 @@ def together(
     directory: str | Path,
     here: Processes,
     *,
-    shard: bool = False,
+    optimizer: Optimizer | None = None,
     agree: int = 1,
     allow: Collection[str] = (),
     saving: Saving | None = None,
@@ -66,8 +70,8 @@ def together(
             `synchronised` is.
         directory: Of the run; only rank 0 touches it.
         here: Of `processes()`.
-        shard: Whether the optimizer's state is `sharded`. It is joined in rank 0 at every cut,
-            where it may be saved.
+        optimizer: The experiment's own, with `sharded` around its rule; where it is not given,
+            every process holds all of its state. It is joined at every cut, where it may be saved.
         agree: Every so many epochs states are compared (see `agreeing`).
         allow: As in `resume`.
         saving: As in `run`.
@@ -88,7 +92,7 @@ def together(
         with processes() as here:
             outcome = together(experiment, "runs/heart", here)
     """
-    shared = _shared(experiment, here, shard)
+    shared = _shared(experiment, here, optimizer)
     if here.mesh.rank > 0:
         return _followed(shared, here, agree)
     leader = _Leader(shared, here, agree)
@@ -110,22 +114,33 @@ def together(
             )
         )
         said = ""
-        outcome.alt(lambda fault: _note(leader, str(fault)))
+        outcome.alt(lambda fault: _note(leader, fault, Directory(Path(directory).absolute())))
         said = leader.said
         return outcome
     finally:
         leader.end(said)
 
 
-def _note(leader: "_Leader", said: str) -> None:
-    leader.said = said
+def _note(leader: "_Leader", fault: Fault, where: Directory) -> None:
+    """What the others are told; and in the journal, that a process has gone."""
+    leader.said = str(fault)
+    if isinstance(fault, Lost | Stalled):
+        with contextlib.suppress(Fault), locked(where.root):
+            journal = Journal(where.journal)
+            journal.append([{"kind": "fault", "step": fault.step, "what": str(fault)}])
+            journal.close()
 
 
-def _shared(experiment: Experiment, here: Processes, shard: bool) -> Experiment:
+def _shared(experiment: Experiment, here: Processes, optimizer: Optimizer | None) -> Experiment:
     """The experiment of which this process is one of several."""
-    step, optimizer = experiment.training_step(), experiment.optimizer
-    if shard and isinstance(step, TrainStep) and step.name is None:
-        optimizer = sharded(step.optimizer, here.mesh)
+    step = experiment.training_step()
+    if optimizer is not None:
+        if not isinstance(step, TrainStep) or step.name is not None:
+            raise ParallelError(
+                "one optimizer is put in the place of another",
+                got="a step of several, or one that train_step has not made",
+                do="leave optimizer out, or share the step of a single optimizer",
+            )
         step = train_step(
             step.objective,
             optimizer,
@@ -133,7 +148,21 @@ def _shared(experiment: Experiment, here: Processes, shard: bool) -> Experiment:
             accumulate=step.accumulate,
             clip_rows=step.clip_rows,
         )
-    return attrs.evolve(experiment, optimizer=optimizer, step=data_parallel(step, here.mesh))
+    shared = attrs.evolve(
+        experiment,
+        optimizer=experiment.optimizer if optimizer is None else optimizer,
+        step=data_parallel(step, here.mesh),
+    )
+    if optimizer is not None:
+        own, whole = tree.paths(experiment.state()), tree.paths(gathered(shared.state(), here.mesh))
+        path = next((p for p in (*own, *whole) if p not in own or p not in whole), None)
+        if path is not None:
+            raise ParallelError(
+                "the optimizer in shards is the experiment's own",
+                got=f"{path} in the state of only one of them",
+                do="write it anew with sharded(rule, here.mesh) in the place of its rule",
+            )
+    return shared
 
 
 @attrs.frozen(eq=False)
@@ -154,7 +183,7 @@ class _Unfolded:
             state = event.state
             assert state is not None
             self.here.at(int(state.step))
-            if not records(state.opt_state, Shards):
+            if not tree.records(state.opt_state, Shards):
                 return event
             whole: Event = attrs.evolve(event, state=gathered(state, self.here.mesh))
             return whole

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn import tree
-from artifact_fn.errors import OptimError, ParallelError
+from artifact_fn.errors import OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Grads, Params, Rule, check_rule_at_end
 from artifact_fn.training.flat import joining
@@ -122,25 +122,24 @@ def scattered(state: TrainState, fresh: TrainState, mesh: Mesh) -> TrainState:
         state: Whole, as one process has it.
         fresh: A state of the sharded optimizer, which says what of it is in shards.
         mesh: Who takes part.
-
-    Raises:
-        ParallelError: `fresh` has several optimizers in shards, or one within another.
     """
-    if not tree.records(fresh.opt_state, Shards):
-        return state
-    if not isinstance(fresh.opt_state, Shards):
-        raise ParallelError(
-            "a state is spread where one optimizer is in shards, and it is the outermost",
-            got=f"a {type(fresh.opt_state).__name__} around it",
-            do="write sharded(optimizer, mesh) around the whole optimizer",
-        )
     shapes = {path: tuple(leaf.shape) for path, leaf in state.params.items()}
-    inner = tree.map(
-        lambda part: _shard(mesh, part) if _like(part, shapes) else part,
-        state.opt_state,
-        is_leaf=lambda part: _like(part, shapes),
+
+    def spread(like: Any, whole: Any) -> Any:
+        if not isinstance(like, Shards):
+            return whole
+        return Shards(
+            tree.map(
+                lambda part: _shard(mesh, part) if _like(part, shapes) else part,
+                whole,
+                is_leaf=lambda part: _like(part, shapes),
+            )
+        )
+
+    opt_state = tree.map(
+        spread, fresh.opt_state, state.opt_state, is_leaf=lambda part: isinstance(part, Shards)
     )
-    return tree.replace(state, opt_state=Shards(inner))
+    return tree.replace(state, opt_state=opt_state)
 
 
 def held(state: Any) -> int:

@@ -77,7 +77,10 @@ def reduced(mesh: Mesh, leaves: Sequence[Tensor], ways: Sequence[Join]) -> list[
     kinds = list(dict.fromkeys((way, w.dtype) for way, w in zip(ways, wires, strict=True)))
     members = [[i for i, way in enumerate(ways) if (way, wires[i].dtype) == kind] for kind in kinds]
     vectors = [torch.cat([wires[i].reshape(-1) for i in group]) for group in members]
-    answers = _joined(vectors, ",".join(way for way, _ in kinds), mesh.group)
+    if len(vectors) == 1:
+        answers = [_joined(vectors[0], kinds[0][0], mesh.group)]
+    else:
+        answers = _joined_each(vectors, ",".join(way for way, _ in kinds), mesh.group)
     found: list[Tensor] = list(leaves)
     for group, vector in zip(members, answers, strict=True):
         parts = torch.split(vector, [wires[i].numel() for i in group])
@@ -95,7 +98,10 @@ def scattered_sum(mesh: Mesh, vector: Tensor, *, after: Tensor) -> Tensor:
         after: An answer that is there before this is sent. Messages must have one order in all
             processes, and a compiler keeps no other than that of what depends on each other.
     """
-    return vector if mesh.size == 1 else _scattered(vector, after, mesh.size, mesh.group)
+    if mesh.size == 1:
+        return vector
+    found: Tensor = _scattered(vector, after, mesh.size, mesh.group)
+    return found
 
 
 def gathered_part(mesh: Mesh, part: Tensor, *, after: Tensor) -> Tensor:
@@ -106,7 +112,10 @@ def gathered_part(mesh: Mesh, part: Tensor, *, after: Tensor) -> Tensor:
         part: As long in every process.
         after: As in `scattered_sum`.
     """
-    return part if mesh.size == 1 else _gathered(part.contiguous(), after, mesh.size, mesh.group)
+    if mesh.size == 1:
+        return part
+    found: Tensor = _gathered(part.contiguous(), after, mesh.size, mesh.group)
+    return found
 
 
 def summing(mesh: Mesh) -> Callable[[Tensor], Tensor]:
@@ -139,17 +148,30 @@ def summing(mesh: Mesh) -> Callable[[Tensor], Tensor]:
 def _total(vector: Tensor, group: str) -> Tensor:
     # Inside a gradient the operation would be asked for its own, which it does not have.
     with torch.no_grad():
-        found: Tensor = _joined([vector], "sum", group)[0]
+        found: Tensor = _joined(vector, "sum", group)
     return found
 
 
 # Operations of our own, because torch's have gradients that torch.func cannot take, and arguments
 # that its C++ wrapper cannot pass; and because one that sends all vectors of a step has an order
-# that no compiler can change.
+# that no compiler can change. One vector has an operation to itself: the C++ wrapper takes a list
+# of one tensor for the tensor.
 
 
 @torch.library.custom_op("artifact_fn::joined", mutates_args=())
-def _joined(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
+def _joined(vector: Tensor, way: str, group: str) -> Tensor:
+    ops = torch.ops._c10d_functional
+    found: Tensor = ops.wait_tensor(ops.all_reduce(vector, way, group))
+    return found
+
+
+@_joined.register_fake
+def _(vector: Tensor, way: str, group: str) -> Tensor:
+    return torch.empty_like(vector)
+
+
+@torch.library.custom_op("artifact_fn::joined_each", mutates_args=())
+def _joined_each(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
     ops = torch.ops._c10d_functional
     sent = [
         ops.all_reduce(vector, way, group)
@@ -158,7 +180,7 @@ def _joined(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
     return [ops.wait_tensor(one) for one in sent]
 
 
-@_joined.register_fake
+@_joined_each.register_fake
 def _(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
     return [torch.empty_like(vector) for vector in vectors]
 

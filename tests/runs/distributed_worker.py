@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -80,7 +79,8 @@ def first_attempt() -> bool:
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
 
 
-def main(directory: str, options: dict[str, Any]) -> None:
+def main(directory: str, told_options: str) -> None:
+    options: dict[str, Any] = json.loads(told_options)
     torch.set_num_threads(1)
     with processes(timeout=options.get("timeout", 60.0)) as here:
         rank, *where = options.get("die", [-1, 0, 0])
@@ -98,7 +98,6 @@ def main(directory: str, options: dict[str, Any]) -> None:
         if not is_successful(outcome):
             why = fault(outcome)
             told |= {"fault": type(why).__name__, "message": str(why)}
-            Path(f"{directory}-fault-{here.mesh.rank}").write_text(str(why), encoding="utf-8")
         elif (run := done(outcome)) is not None:
             told |= left(run)
     sys.stdout.write(f"{json.dumps(told)}\n")
@@ -108,4 +107,4 @@ def main(directory: str, options: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    main(*sys.argv[1:])

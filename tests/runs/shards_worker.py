@@ -41,7 +41,8 @@ def moved(mesh: Mesh) -> TrainState:
     return state
 
 
-def main(what: str, root: Path) -> None:
+def main(what: str, directory: str) -> None:
+    root = Path(directory)
     torch.set_num_threads(1)
     with processes(timeout=60.0) as here:
         expected = moved(here.mesh)
@@ -57,4 +58,4 @@ def main(what: str, root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(*sys.argv[1:])

@@ -61,10 +61,16 @@ def test_a_state_that_differs_is_named(found: tuple[int, Any]) -> None:
         assert "rank 1 other than that of rank 0 at step 0" in told["apart"]
 
 
-def test_compiled_by_steps_and_by_chunks() -> None:
+def test_compiled_it_is_the_same() -> None:
     for told in launched("tests.training.parallel_cases", ["compiled"], 2, patience=300):
         assert close(told["normed"]), told
-        assert close(told["chunks"]), told
+
+
+@pytest.mark.campaign
+def test_compiled_by_chunks_it_is_the_same() -> None:
+    """Half a minute of compiling."""
+    for told in launched("tests.training.parallel_cases", ["chunks"], 2, patience=600):
+        assert close(told["normed"]), told
 
 
 def test_the_example_runs_under_torchrun() -> None:

@@ -66,11 +66,12 @@ class Processes:
             self._beating.join()
 
     def _beat(self) -> None:
-        store, count = self._store.clone(), 0
+        store, count, sent = self._store.clone(), 0, 0
         while True:
             count += 1
             with contextlib.suppress(Exception):
                 sent = _group()._get_sequence_number_for_group()
+            with contextlib.suppress(Exception):
                 store.set(f"alive/{self.mesh.rank}", f"{count} {sent} {self._step}")
             if self._ended.wait(BEAT):
                 return
@@ -100,7 +101,10 @@ class Processes:
         """By rank: signs of life, messages sent, step."""
         found = {}
         for rank in range(self.mesh.size):
-            count, sent, step = map(int, self._store.get(f"alive/{rank}").decode().split())
+            key = f"alive/{rank}"
+            # One that is not there would be waited for.
+            told = self._store.get(key).decode() if self._store.check([key]) else "0 0 0"
+            count, sent, step = map(int, told.split())
             found[rank] = (count, sent, step)
         return found
 

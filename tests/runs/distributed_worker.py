@@ -51,7 +51,7 @@ class Deadly:
 
 
 def given(options: dict[str, Any], rank: int) -> Experiment:
-    whole = experiment(until=at_most(options.get("epochs", 3)))
+    whole = experiment(until=at_most(options.get("epochs", 3)), seed=options.get("seed", 0))
     for how in ("die", "hang"):
         who, *where = options.get(how, [-1, 0, 0])
         if first_attempt() and who == rank > 0:

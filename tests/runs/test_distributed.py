@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import torch
 
-from artifact_fn import tree
+from artifact_fn import optim, tree
+from artifact_fn.errors import DataError, ParallelError
 from artifact_fn.runs import load_run
-from artifact_fn.runs.distributed import load_shards, processes
+from artifact_fn.runs.distributed import load_shards, processes, save_shards, together
 from artifact_fn.runs.faults import Damaged
 from artifact_fn.runs.storage.journal import read
-from artifact_fn.training.parallel import ALONE, gathered
-from tests.runs.examples import done
+from artifact_fn.training import TrainState, functional, sequence
+from artifact_fn.training.parallel import ALONE, gathered, sharded
+from tests.runs.examples import done, experiment
 from tests.runs.shards_worker import MARK, fresh
 from tests.training.launched import ROOT, Launched, launched
 
@@ -123,6 +125,38 @@ def test_shards_are_written_by_two_and_read_by_one_and_four(tmp_path: Path) -> N
         with pytest.raises(Damaged, match="no such file"):
             load_shards(tmp_path, MARK, fresh(ALONE), ALONE)
         path.write_bytes(data)
+
+
+def test_the_others_are_told_what_rank_0_has_met(tmp_path: Path) -> None:
+    first = ran(tmp_path / "run", 1, epochs=1)
+    assert first["index"] == 1
+    options = [str(tmp_path / "run"), json.dumps({"epochs": 2, "seed": 1})]
+    zero, one = launched(WORKER, options, 2)
+    assert zero["fault"] == "Changed"
+    assert one["fault"] == "Elsewhere"
+    assert one["message"].startswith("the run has ended in rank 0; got the experiment has changed")
+
+
+def test_shards_of_another_model_are_refused(tmp_path: Path) -> None:
+    save_shards(tmp_path, MARK, fresh(ALONE), ALONE)
+    with torch.random.fork_rng():
+        model = functional(lambda: torch.nn.Linear(2, 2))
+    state = TrainState.create(model, sharded(optim.sgd(0.1, momentum=0.9), ALONE), seed=0)
+    with pytest.raises(
+        DataError, match=r"does not fit; got params/weight: nothing saved, \[2, 2\]"
+    ):
+        load_shards(tmp_path, MARK, state, ALONE)
+
+
+def test_the_optimizer_in_shards_is_the_experiments_own(tmp_path: Path) -> None:
+    with processes() as here:
+        other = sharded(optim.sgd(0.1, momentum=0.9), ALONE)
+        with pytest.raises(ParallelError, match=r"is the experiment's own; got opt_state/.* only"):
+            together(experiment(), tmp_path, here, optimizer=other)
+        several = experiment(step=sequence(experiment().training_step()))
+        with pytest.raises(ParallelError, match="in the place of another; got a step of several"):
+            together(several, tmp_path, here, optimizer=other)
+    assert not list(tmp_path.iterdir())
 
 
 def test_alone_there_is_nobody_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:

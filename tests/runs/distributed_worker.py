@@ -82,7 +82,7 @@ def first_attempt() -> bool:
 def main(directory: str, told_options: str) -> None:
     options: dict[str, Any] = json.loads(told_options)
     torch.set_num_threads(1)
-    with processes(timeout=options.get("timeout", 60.0)) as here:
+    with processes(timeout=options.get("timeout", 600.0)) as here:
         rank, *where = options.get("die", [-1, 0, 0])
         spread = chain(clip_by_global_norm(1.0), sharded(adamw(1e-2), here.mesh))
         outcome = together(

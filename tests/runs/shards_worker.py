@@ -44,7 +44,7 @@ def moved(mesh: Mesh) -> TrainState:
 def main(what: str, directory: str) -> None:
     root = Path(directory)
     torch.set_num_threads(1)
-    with processes(timeout=60.0) as here:
+    with processes(timeout=600.0) as here:
         expected = moved(here.mesh)
         if what == "write":
             save_shards(root, MARK, expected, here.mesh)

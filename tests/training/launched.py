@@ -85,7 +85,7 @@ class Launched:
     def _files(self, rank: int) -> tuple[str, str]:
         return str(self.where / f"out-{rank}"), str(self.where / f"err-{rank}")
 
-    def ended(self, rank: int, *, patience: float = 120.0) -> Ended:
+    def ended(self, rank: int, *, patience: float = 600.0) -> Ended:
         """How one of them has ended; after so many seconds it is killed."""
         process = self.processes[rank]
         process.join(patience)
@@ -100,7 +100,7 @@ class Launched:
 
 
 def launched(
-    module: str, arguments: Sequence[str], size: int, *, patience: float = 120.0
+    module: str, arguments: Sequence[str], size: int, *, patience: float = 600.0
 ) -> list[Any]:
     """Run a worker's `main` in each of `size` processes.
 

@@ -219,7 +219,7 @@ CASES = {"eager": eagerly, "compiled": compiled_steps, "chunks": compiled_chunks
 
 def main(which: str) -> None:
     torch.set_num_threads(1)
-    with processes(timeout=60.0) as here:
+    with processes(timeout=600.0) as here:
         found = CASES[which](here.mesh)
     assert all(not isinstance(x, float) or math.isfinite(x) for x in tree.leaves(found))
     sys.stdout.write(f"{json.dumps(found)}\n")

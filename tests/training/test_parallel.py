@@ -62,7 +62,7 @@ def test_a_state_that_differs_is_named(found: tuple[int, Any]) -> None:
 
 
 def test_compiled_it_is_the_same() -> None:
-    for told in launched("tests.training.parallel_cases", ["compiled"], 2, patience=300):
+    for told in launched("tests.training.parallel_cases", ["compiled"], 2):
         assert close(told["normed"]), told
 
 

@@ -7,46 +7,47 @@ a run goes on with any number of them.
 """
 
 import contextlib
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
-import safetensors.torch
-import torch
-import torch.distributed as dist
 from returns.io import IOFailure, IOResult, IOSuccess
 
 from artifact_fn import tree
-from artifact_fn.errors import ParallelError
 from artifact_fn.folds.epoch import Run
 from artifact_fn.optim.transform import Optimizer
 from artifact_fn.runs.directory import Directory
 from artifact_fn.runs.distributed.lost import Elsewhere, Lost, Stalled
 from artifact_fn.runs.distributed.processes import Processes
+from artifact_fn.runs.distributed.shared import shared_experiment
+from artifact_fn.runs.distributed.words import (
+    BEGIN,
+    END,
+    GO,
+    hear,
+    heard_bytes,
+    received,
+    say,
+    send,
+    tell,
+)
 from artifact_fn.runs.faults import Fault, Missing
 from artifact_fn.runs.run import LINGER, Show, resume, run
 from artifact_fn.runs.saving import Saving
 from artifact_fn.runs.signals import DEFAULT
 from artifact_fn.runs.storage.journal import Journal
 from artifact_fn.runs.storage.lock import locked
-from artifact_fn.runs.storage.tensors import dumped
-from artifact_fn.runs.storage.values import decode, encode
 from artifact_fn.runs.trackers.contract import Tracker
 from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.parallel import (
     Shards,
     agreeing,
-    data_parallel,
     gathered,
     scattered,
 )
 from artifact_fn.training.state import TrainState
-from artifact_fn.training.step import TrainStep, train_step
 from artifact_fn.training.stream import Event, Stream
-
-_END, _GO, _BEGIN = range(3)
 
 
 def together(
@@ -92,7 +93,7 @@ def together(
         with processes() as here:
             outcome = together(experiment, "runs/heart", here)
     """
-    shared = _shared(experiment, here, optimizer)
+    shared = shared_experiment(experiment, here, optimizer)
     if here.mesh.rank > 0:
         return _followed(shared, here, agree)
     leader = _Leader(shared, here, agree)
@@ -129,40 +130,6 @@ def _note(leader: "_Leader", fault: Fault, where: Directory) -> None:
             journal = Journal(where.journal)
             journal.append([{"kind": "fault", "step": fault.step, "what": str(fault)}])
             journal.close()
-
-
-def _shared(experiment: Experiment, here: Processes, optimizer: Optimizer | None) -> Experiment:
-    """The experiment of which this process is one of several."""
-    step = experiment.training_step()
-    if optimizer is not None:
-        if not isinstance(step, TrainStep) or step.name is not None:
-            raise ParallelError(
-                "one optimizer is put in the place of another",
-                got="a step of several, or one that train_step has not made",
-                do="leave optimizer out, or share the step of a single optimizer",
-            )
-        step = train_step(
-            step.objective,
-            optimizer,
-            only=step.only,
-            accumulate=step.accumulate,
-            clip_rows=step.clip_rows,
-        )
-    shared = attrs.evolve(
-        experiment,
-        optimizer=experiment.optimizer if optimizer is None else optimizer,
-        step=data_parallel(step, here.mesh),
-    )
-    if optimizer is not None:
-        own, whole = tree.paths(experiment.state()), tree.paths(gathered(shared.state(), here.mesh))
-        path = next((p for p in (*own, *whole) if p not in own or p not in whole), None)
-        if path is not None:
-            raise ParallelError(
-                "the optimizer in shards is the experiment's own",
-                got=f"{path} in the state of only one of them",
-                do="write it anew with sharded(rule, here.mesh) in the place of its rule",
-            )
-    return shared
 
 
 @attrs.frozen(eq=False)
@@ -207,8 +174,8 @@ class _Leader:
     def unfold(self, experiment: Experiment, start: Place, clock: Callable[[], float]) -> Stream:
         """The stream that all of them make, as rank 0 reads it."""
         with _explained(self.here):
-            _tell(self.here, _BEGIN)
-            _send(self.here, start)
+            tell(self.here, BEGIN)
+            send(self.here, start)
         self.heard = False  # until the stream is there: what is wrong with it is told to each
         stream = _unfolded(self.shared, self.here, start, self.agree, clock)
         self.heard = True
@@ -219,7 +186,7 @@ class _Leader:
                 while True:
                     self.heard = False
                     with _explained(self.here):
-                        _tell(self.here, _GO)
+                        tell(self.here, GO)
                     event = unfolded.next()
                     self.heard = True
                     yield event
@@ -230,8 +197,8 @@ class _Leader:
         """Let the others go, if they still listen."""
         if self.heard and self.here.mesh.size > 1:
             with contextlib.suppress(RuntimeError):
-                _tell(self.here, _END)
-                _say(self.here, said.encode())
+                tell(self.here, END)
+                say(self.here, said.encode())
 
 
 def _followed(shared: Experiment, here: Processes, agree: int) -> IOResult[None, Fault]:
@@ -239,16 +206,16 @@ def _followed(shared: Experiment, here: Processes, agree: int) -> IOResult[None,
     try:
         with _explained(here), contextlib.ExitStack() as open_until_the_end:
             unfolded: _Unfolded | None = None
-            while (word := _hear(here)) != _END:
-                if word == _BEGIN:
-                    start = _received(here)
+            while (word := hear(here)) != END:
+                if word == BEGIN:
+                    start = received(here)
                     stream = _unfolded(shared, here, start, agree, lambda: 0.0)
                     opened = open_until_the_end.enter_context(contextlib.closing(_opened(stream)))
                     unfolded = _Unfolded(opened, here)
                 else:
                     assert unfolded is not None
                     unfolded.next()
-            said = _heard_bytes(here).decode()
+            said = heard_bytes(here).decode()
     except Fault as fault:
         return IOFailure(fault)
     return IOFailure(Elsewhere(said)) if said else IOSuccess(None)
@@ -268,42 +235,3 @@ def _explained(here: Processes) -> Iterator[None]:
         if fault is None:
             raise
         raise fault from cause
-
-
-def _tell(here: Processes, word: int) -> None:
-    if here.mesh.size > 1:
-        dist.broadcast(torch.tensor([word]), src=0)
-
-
-def _hear(here: Processes) -> int:
-    word = torch.zeros(1, dtype=torch.int64)
-    dist.broadcast(word, src=0)
-    return int(word)
-
-
-def _say(here: Processes, data: bytes) -> None:
-    if here.mesh.size > 1:
-        _tell(here, len(data))
-        if data:
-            dist.broadcast(torch.frombuffer(bytearray(data), dtype=torch.uint8), src=0)
-
-
-def _heard_bytes(here: Processes) -> bytes:
-    data = torch.zeros(_hear(here), dtype=torch.uint8)
-    if len(data):
-        dist.broadcast(data, src=0)
-    return data.numpy().tobytes()
-
-
-def _send(here: Processes, start: Place) -> None:
-    """A place, as it would be saved: nothing is pickled."""
-    fields = {field.name: getattr(start, field.name) for field in attrs.fields(Place)}
-    encoded = encode(fields)
-    _say(here, json.dumps(encoded.document, allow_nan=False).encode())
-    _say(here, b"".join(bytes(part) for part in dumped(encoded.tensors)))
-
-
-def _received(here: Processes) -> Place:
-    document = json.loads(_heard_bytes(here))
-    tensors = safetensors.torch.load(_heard_bytes(here))
-    return Place(**decode(document, tensors, device=None if here.device == "cpu" else here.device))

@@ -119,10 +119,11 @@ def _across(mesh: Mesh, of: Of, update: Update, batch: Batch, key: Tensor) -> Mo
     answers = reduced(mesh, [*summed, *told], ways)
     joined = iter(answers)
     grads, rooms, buffers = ({path: next(joined) for path in group} for group in groups)
-    after: Buffers = {**found.buffers, **buffers}
+    # Cloned: what is kept must not keep the vector it came in, which holds all gradients.
+    after: Buffers = {**found.buffers, **{path: leaf.clone() for path, leaf in buffers.items()}}
     metrics = found.metrics
     if not whole:
-        metrics = tree.unflatten(list(joined), tree.flatten(found.metrics)[1])
+        metrics = tree.unflatten([t.clone() for t in joined], tree.flatten(found.metrics)[1])
     if parts is None:
         return moved(update, Found(grads, rooms, metrics, after))
     last = answers[0] if answers else key

@@ -164,8 +164,8 @@ def worker(name: str, rounds: int) -> None:
                     told[key]["seconds"].append((time.perf_counter() - began) / steps)
                     told[key]["bytes"].append((sent() - before) / steps)
         dist.barrier()
-    if here.mesh.rank == 0:
-        print(json.dumps(told))
+        if here.mesh.rank == 0:
+            print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Processes:
         """Give no more signs of life."""
         self._ended.set()
         if self._store is not None:
-            self._beating.join()
+            self._beating.join(PATIENCE)  # a store that is gone must keep nobody
 
     def _beat(self) -> None:
         store, count, sent = self._store.clone(), 0, 0

@@ -100,5 +100,9 @@ class EnsembleError(ArtifactFnError):
     """Members of an ensemble cannot be made, or trained, together."""
 
 
+class ParallelError(ArtifactFnError):
+    """Processes cannot train together, or no longer agree."""
+
+
 class CommandError(ArtifactFnError):
     """A command was given what it cannot take."""

@@ -56,6 +56,9 @@ class Rule:
             parameter's shape: then parameters may be stored as one flat vector.
         options: What is built into a rule and not in its state (`maximize`, `nesterov`, ...), by
             torch's name; read when a state is taken over from torch.
+        from_parts: Of a rule that several processes share: (grads, state, params, after), each
+            process's own part of gradients that add up, to (params, state, norm of the sum);
+            `after` is what they have told each other last.
     """
 
     init: Callable[[Params], Any]
@@ -63,6 +66,7 @@ class Rule:
     report: Callable[[Any], Report] = _no_report
     elementwise: bool = False
     options: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
+    from_parts: Callable[[Grads, Any, Params, Tensor], tuple[Params, Any, Tensor]] | None = None
 
 
 Optimizer = Rule

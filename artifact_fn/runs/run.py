@@ -22,7 +22,7 @@ from artifact_fn.runs.opened import opened
 from artifact_fn.runs.position import Position
 from artifact_fn.runs.provenance import environment
 from artifact_fn.runs.saving import Saving
-from artifact_fn.runs.session import carried_on, everything
+from artifact_fn.runs.session import Unfold, carried_on, everything, unfolded
 from artifact_fn.runs.signals import DEFAULT
 from artifact_fn.runs.storage import files
 from artifact_fn.runs.storage.journal import Record
@@ -57,6 +57,7 @@ def run(
     trackers: Sequence[Tracker] = (),
     linger: float = LINGER,
     pens: int = 1,
+    unfold: Unfold = unfolded,
 ) -> IOResult[Run[TrainState], Fault]:
     """Run an experiment from its beginning in a directory of its own.
 
@@ -77,6 +78,7 @@ def run(
         pens: Processes that draw what a plan with `deferred=True` leaves undrawn, while training
             goes on. An epoch is written down when its figures are there; those that cannot be
             drawn are named in its record and in a warning.
+        unfold: Makes the stream of epochs; `distributed.together` has one of its own.
 
     Returns:
         The run; or the fault: `Occupied`, `Locked`, `Storage`, `NotFinite`, `Interrupted`.
@@ -94,7 +96,7 @@ def run(
         if where.experiment.exists():
             raise Occupied(where.root)
         state = experiment.state()
-        stream = _stream(experiment, Place(state), show, clock)
+        stream = _stream(experiment, Place(state), show, clock, unfold)
         start = Position(
             Place(state), named(everything(experiment)).init(), fold_digests(experiment)
         )
@@ -127,6 +129,7 @@ def resume(
     trackers: Sequence[Tracker] = (),
     linger: float = LINGER,
     pens: int = 1,
+    unfold: Unfold = unfolded,
 ) -> IOResult[Run[TrainState], Fault]:
     """Go on with a run where it was left, in the middle of an epoch too.
 
@@ -147,6 +150,7 @@ def resume(
         trackers: As in `run`; each goes on where it was.
         linger: As in `run`.
         pens: As in `run`.
+        unfold: As in `run`.
 
     Returns:
         The run; or the fault: `Missing`, `Changed`, `Locked`, `Damaged` (of `experiment.json` or
@@ -174,7 +178,7 @@ def resume(
                     stacklevel=4,
                 )
             start, mark = found(experiment, where)
-            stream = _stream(experiment, start.place, show, clock, start.carry)
+            stream = _stream(experiment, start.place, show, clock, unfold, start.carry)
             told: Record = {
                 "kind": "resumed",
                 "from": None if mark is None else mark.name,
@@ -208,11 +212,12 @@ def _stream(
     start: Place,
     show: Show,
     clock: Callable[[], float],
+    unfold: Unfold,
     carry: dict[str, Any] | None = None,
 ) -> Stream:
     """The epochs from a place on, which hold every score that a fold reads."""
     start = start if carry is None else attrs.evolve(start, control=(carry[CONTROL],))
-    stream = show(experiment.stream(start, clock=clock))
+    stream = show(unfold(experiment, start, clock))
     check_reads(named(everything(experiment)).reads, stream.makes)
     return stream
 

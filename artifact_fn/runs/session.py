@@ -25,6 +25,9 @@ from artifact_fn.training.stream import TRAIN, Advance, Stream
 Heard = Callable[[], int | None]
 """The number of a signal that was heard, or None."""
 
+Unfold = Callable[[Experiment, Place, Callable[[], float]], Stream]
+"""(experiment, where to begin, clock) to its stream of epochs."""
+
 
 @attrs.frozen(eq=False)
 class Session:
@@ -55,6 +58,11 @@ class Session:
     heard: Heard
     clock: Callable[[], float]
     changed: bool
+
+
+def unfolded(experiment: Experiment, start: Place, clock: Callable[[], float]) -> Stream:
+    """The stream of epochs, by this process alone."""
+    return experiment.stream(start, clock=clock)
 
 
 def everything(experiment: Experiment) -> dict[str, AnyFold]:

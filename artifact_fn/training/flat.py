@@ -80,7 +80,7 @@ def storage(step: Step[Any], state: Any) -> Storage:
         # Where each element comes from is read off a state that holds the numbers of its leaves.
         numbers = iter(range(len(leaves)))
         marks = tree.map(lambda leaf: torch.full(leaf.shape, next(numbers)), state)
-        join, split = _joining(state.params)
+        join, split = joining(state.params)
         groups = tuple(
             tuple(leaf.reshape(-1).unique_consecutive().tolist())
             for leaf in tree.leaves(_joined(marks, join))
@@ -98,7 +98,11 @@ def _over(step: TrainStep, split: Callable[[Params], Params]) -> Step[TrainState
         return step.objective(split(params), buffers, batch, key, training)
 
     return train_step(
-        objective, step.optimizer, accumulate=step.accumulate, clip_rows=step.clip_rows
+        objective,
+        step.optimizer,
+        accumulate=step.accumulate,
+        clip_rows=step.clip_rows,
+        across=step.across,
     ).take
 
 
@@ -121,10 +125,18 @@ def _joined(state: TrainState, join: Callable[[Params], Params]) -> TrainState:
     return tree.replace(state, params=join(state.params), opt_state=kept)
 
 
-def _joining(
+def joining(
     params: Params,
 ) -> tuple[Callable[[Params], Params], Callable[[Params], Params]]:
-    """How tensors by path become one vector for each dtype, and come back in their order."""
+    """How tensors by path become one vector for each dtype, and come back in their order.
+
+    Example:
+        >>> join, split = joining({"a": torch.ones(2, 1), "b": torch.zeros(1)})
+        >>> join({"a": torch.ones(2, 1), "b": torch.zeros(1)})
+        {'torch.float32': tensor([1., 1., 0.])}
+        >>> list(split({"torch.float32": torch.arange(3.0)}))
+        ['a', 'b']
+    """
     kinds = list(dict.fromkeys(leaf.dtype for leaf in params.values()))
     groups = {
         str(kind): [path for path, leaf in params.items() if leaf.dtype == kind] for kind in kinds

@@ -9,18 +9,16 @@ from typing import Any, Generic, NamedTuple
 
 import attrs
 from torch import Tensor
-from torch.func import grad_and_value
 from typing_extensions import TypeVar
 
 from artifact_fn import random, tree
 from artifact_fn.errors import OptimError
-from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Optimizer, check_rule_at_end
-from artifact_fn.training.batches import rows
-from artifact_fn.training.contracts import Aux, Batch, Buffers, Objective, Params, Step
-from artifact_fn.training.per_sample import check_norm, clipped_grads
+from artifact_fn.training.contracts import Batch, Objective, Params, Step
+from artifact_fn.training.gradients import Across, Found, Update, alone, gradients
+from artifact_fn.training.per_sample import check_norm
 from artifact_fn.training.state import TrainState, selected_params
-from artifact_fn.training.statistics import Metrics, merge, of_one_step
+from artifact_fn.training.statistics import Metrics, of_one_step
 
 B = TypeVar("B", bound=Batch)
 B_contra = TypeVar("B_contra", contravariant=True, default=Any)
@@ -59,6 +57,7 @@ class TrainStep(Generic[B_contra]):
         only: Which parameters it trains; None for all.
         accumulate: In how many parts it takes a batch.
         clip_rows: To what norm the gradient of each row is clipped; None for not.
+        across: Among whom a batch is taken; `alone`, or `parallel.data_parallel`'s.
     """
 
     take: Step[TrainState, B_contra]
@@ -68,6 +67,7 @@ class TrainStep(Generic[B_contra]):
     only: str | None
     accumulate: int
     clip_rows: float | None
+    across: Across = alone
 
     def __call__(self, state: TrainState, batch: B_contra, /) -> tuple[TrainState, Metrics]:
         """The next state, and the metrics of this batch."""
@@ -82,6 +82,7 @@ def train_step(
     only: str | None = None,
     accumulate: int = 1,
     clip_rows: float | None = None,
+    across: Across = alone,
 ) -> TrainStep[B]:
     """A step of training: forward, loss, gradient, optimizer and metrics in one function.
 
@@ -99,6 +100,7 @@ def train_step(
             weighted by their rows: the memory of one part, the gradient of the whole.
         clip_rows: Global norm to which the gradient of each row is clipped before their mean is
             taken (see `clipped_grads`); for models that write no buffers.
+        across: Among whom a batch is taken; set by `parallel.data_parallel`.
 
     Raises:
         OptimError: `accumulate` is no whole number of at least 1, or `clip_rows` not positive.
@@ -131,7 +133,7 @@ def train_step(
         found = taken(made, state, batch)
         return found.state, found.metrics
 
-    made = TrainStep(step, objective, optimizer, name, only, accumulate, clip_rows)
+    made = TrainStep(step, objective, optimizer, name, only, accumulate, clip_rows, across)
     return made
 
 
@@ -156,82 +158,43 @@ def taken(
     key = random.fold_in(state.key, state.step)
     trained = selected_params(state.params, step.only)
     minimised = step.objective if objective is None else objective
-    grads, beside, metrics, buffers = _gradients(
-        minimised, state, trained, rooms or {}, batch, key, step.accumulate, step.clip_rows
-    )
+
+    def of(batch: Batch, key: Tensor, weight: float) -> Found:
+        return gradients(
+            minimised,
+            state,
+            trained,
+            rooms or {},
+            batch,
+            key,
+            accumulate=step.accumulate,
+            clip_rows=step.clip_rows,
+            weight=weight,
+        )
+
     named = step.name
     opt_state = state.opt_state if named is None else state.opt_state[named]
-    updated, opt_state = step.optimizer.update(grads, opt_state, trained)
-    told = {**step.optimizer.report(opt_state), "grad_norm": global_norm(grads)}
+    update = Update(step.optimizer, opt_state, trained, state.buffers, objective is not None)
+    moved = step.across(of, update, batch, key)
+    told = {**step.optimizer.report(moved.opt_state), "grad_norm": moved.norm}
     after = TrainState(
         state.step + 1,
-        {**state.params, **updated},
-        buffers,
-        opt_state if named is None else {**state.opt_state, named: opt_state},
+        {**state.params, **moved.params},
+        moved.found.buffers,
+        moved.opt_state if named is None else {**state.opt_state, named: moved.opt_state},
         state.key,
     )
-    whole = {**metrics, **{part: of_one_step(value) for part, value in told.items()}}
-    return Taken(after, prefixed_metrics(step, whole), grads, beside)
+    whole = {
+        **moved.found.metrics,
+        **{part: of_one_step(value) for part, value in told.items()},
+    }
+    return Taken(after, prefixed_metrics(step, whole), moved.found.grads, moved.found.rooms)
 
 
 def prefixed_metrics(step: TrainStep, metrics: Mapping[str, Any]) -> Metrics:
     """Metrics under the name of the step's optimizer, where it has one."""
     prefix = "" if step.name is None else f"{step.name}/"
     return {f"{prefix}{part}": value for part, value in metrics.items()}
-
-
-def _gradients(
-    objective: Objective,
-    state: TrainState,
-    trained: Params,
-    rooms: Params,
-    batch: Batch,
-    key: Tensor,
-    accumulate: int,
-    clip_rows: float | None,
-) -> tuple[Params, Params, Metrics, Buffers]:
-    buffers, every = state.buffers, rows(batch)
-    size = -(-every // accumulate)
-
-    def whole(params: Params, *rest: Any) -> tuple[Tensor, Aux]:
-        return objective({**state.params, **params}, *rest)
-
-    weighted: list[Params] = []
-    beside: list[Params] = []
-    found: list[Metrics] = []
-    for i, start in enumerate(range(0, every, size)):
-        part, part_key = batch, key
-        if accumulate > 1:
-            part = tree.map(lambda leaf, at=start: leaf[at : at + size], batch)
-            part_key = random.fold_in(key, i)
-
-        def loss_of(
-            given: tuple[Params, Params],
-            part: Batch = part,
-            key: Tensor = part_key,
-            buffers: Buffers = buffers,
-        ) -> tuple[Tensor, tuple[Metrics, Buffers]]:
-            loss, aux = whole({**given[0], **given[1]}, buffers, part, key, True)
-            return loss, (aux.metrics, aux.buffers)
-
-        if clip_rows is None:
-            asked = grad_and_value(loss_of, has_aux=True)
-            (grads, more), (_, (metrics, buffers)) = asked((trained, rooms))
-        else:
-            grads, metrics = clipped_grads(whole, clip_rows)(trained, buffers, part, part_key)
-            more = {}
-        share = rows(part) / every
-        weighted.append(grads if share == 1 else {p: share * g for p, g in grads.items()})
-        beside.append(more)
-        found.append(metrics)
-    return _total(weighted), _total(beside), merge(found), buffers
-
-
-def _total(parts: list[Params]) -> Params:
-    total = parts[0]
-    for part in parts[1:]:
-        total = {path: total[path] + leaf for path, leaf in part.items()}
-    return total
 
 
 def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:

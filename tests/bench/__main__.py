@@ -12,6 +12,7 @@ OTHERS = (
     "memory",
     "coldstart",
     "optim",
+    "parallel",
     "validation",
     "runs",
     "demo-binary",
@@ -55,6 +56,10 @@ def main() -> None:
         from tests.bench import optim
 
         optim.main(list(optim.RULES), given.rounds or 20, threads=1)
+    elif given.name == "parallel":
+        from tests.bench.parallel import parallel
+
+        parallel(given.rounds or 9)
     elif given.name == "validation":
         from tests.bench.validation import validation
 

@@ -1,0 +1,224 @@
+"""Mesh: processes that train together, and what they tell each other.
+
+Everything goes through torch's functional collectives: operations of tensors that can be traced,
+and whose answer is the same, bit for bit, in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import torch
+import torch.distributed._functional_collectives
+from torch import Tensor
+
+from artifact_fn.errors import ParallelError
+from artifact_fn.training.statistics import Join
+
+
+@attrs.frozen
+class Mesh:
+    """Processes with a rank each; plain values, so a step can close over one.
+
+    `runs.distributed.processes` begins one; nothing here opens a connection.
+
+    Attributes:
+        rank: Of this process, from 0.
+        size: How many there are.
+        group: What torch calls them: `dist.group.WORLD.group_name`.
+
+    Raises:
+        ParallelError: the rank is not one of `size`.
+
+    Example:
+        >>> Mesh(rank=1, size=2).share(5)
+        (3, 5)
+    """
+
+    rank: int
+    size: int
+    group: str = "0"
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.rank < self.size:
+            raise ParallelError(
+                "the rank of a process is one of 0 to size - 1",
+                got=f"rank={self.rank}, size={self.size}",
+                do="take the mesh that runs.distributed.processes() gives",
+            )
+
+    def share(self, rows: int) -> tuple[int, int]:
+        """This process's rows of so many, from one to before another; as even as can be."""
+        least, more = divmod(rows, self.size)
+        start = self.rank * least + min(self.rank, more)
+        return start, start + least + (self.rank < more)
+
+
+ALONE = Mesh(rank=0, size=1)
+"""One process, which tells nobody anything."""
+
+
+def reduced(mesh: Mesh, leaves: Sequence[Tensor], ways: Sequence[Join]) -> list[Tensor]:
+    """Each tensor joined with the same tensor of every other process.
+
+    What is joined alike and of one dtype goes as one vector, and all vectors are on their way
+    before any is waited for: a message costs more than what is in a small one.
+
+    Args:
+        mesh: Who takes part; all of them call this with tensors of the same shapes.
+        leaves: Of any shapes and dtypes.
+        ways: How each is joined.
+    """
+    if mesh.size == 1 or not leaves:
+        return list(leaves)
+    wires = [_wire(leaf, way) for leaf, way in zip(leaves, ways, strict=True)]
+    kinds = list(dict.fromkeys((way, w.dtype) for way, w in zip(ways, wires, strict=True)))
+    members = [[i for i, way in enumerate(ways) if (way, wires[i].dtype) == kind] for kind in kinds]
+    vectors = [torch.cat([wires[i].reshape(-1) for i in group]) for group in members]
+    if len(vectors) == 1:
+        answers = [_joined(vectors[0], kinds[0][0], mesh.group)]
+    else:
+        answers = _joined_each(vectors, ",".join(way for way, _ in kinds), mesh.group)
+    found: list[Tensor] = list(leaves)
+    for group, vector in zip(members, answers, strict=True):
+        parts = torch.split(vector, [wires[i].numel() for i in group])
+        for i, part in zip(group, parts, strict=True):
+            found[i] = _unwired(part, leaves[i])
+    return found
+
+
+def scattered_sum(mesh: Mesh, vector: Tensor, *, after: Tensor) -> Tensor:
+    """This process's part of the sum of everybody's vector: [size * n] to [n].
+
+    Args:
+        mesh: Who takes part.
+        vector: As long in every process.
+        after: An answer that is there before this is sent. Messages must have one order in all
+            processes, and a compiler keeps no other than that of what depends on each other.
+    """
+    if mesh.size == 1:
+        return vector
+    found: Tensor = _scattered(vector, after, mesh.size, mesh.group)
+    return found
+
+
+def gathered_part(mesh: Mesh, part: Tensor, *, after: Tensor) -> Tensor:
+    """Everybody's parts one after the other: [n] to [size * n].
+
+    Args:
+        mesh: Who takes part.
+        part: As long in every process.
+        after: As in `scattered_sum`.
+    """
+    if mesh.size == 1:
+        return part
+    found: Tensor = _gathered(part.contiguous(), after, mesh.size, mesh.group)
+    return found
+
+
+def summing(mesh: Mesh) -> Callable[[Tensor], Tensor]:
+    """The sum of everybody's vector, as a function through which gradients flow.
+
+    Made beforehand: a class cannot be defined where a step is traced.
+    """
+    group = mesh.group
+
+    class Summed(torch.autograd.Function):
+        @staticmethod
+        def forward(vector: Tensor) -> Tensor:
+            return _total(vector, group)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            pass
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor) -> Any:
+            return _total(grads[0].contiguous(), group)
+
+    def summed(vector: Tensor) -> Tensor:
+        found: Tensor = Summed.apply(vector)  # type: ignore[no-untyped-call]
+        return found
+
+    return summed
+
+
+def _total(vector: Tensor, group: str) -> Tensor:
+    # Inside a gradient the operation would be asked for its own, which it does not have.
+    with torch.no_grad():
+        found: Tensor = _joined(vector, "sum", group)
+    return found
+
+
+# Operations of our own, because torch's have gradients that torch.func cannot take, and arguments
+# that its C++ wrapper cannot pass; and because one that sends all vectors of a step has an order
+# that no compiler can change. One vector has an operation to itself: the C++ wrapper takes a list
+# of one tensor for the tensor.
+
+
+@torch.library.custom_op("artifact_fn::joined", mutates_args=())
+def _joined(vector: Tensor, way: str, group: str) -> Tensor:
+    ops = torch.ops._c10d_functional
+    found: Tensor = ops.wait_tensor(ops.all_reduce(vector, way, group))
+    return found
+
+
+@_joined.register_fake
+def _(vector: Tensor, way: str, group: str) -> Tensor:
+    return torch.empty_like(vector)
+
+
+@torch.library.custom_op("artifact_fn::joined_each", mutates_args=())
+def _joined_each(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
+    ops = torch.ops._c10d_functional
+    sent = [
+        ops.all_reduce(vector, way, group)
+        for vector, way in zip(vectors, ways.split(","), strict=True)
+    ]
+    return [ops.wait_tensor(one) for one in sent]
+
+
+@_joined_each.register_fake
+def _(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
+    return [torch.empty_like(vector) for vector in vectors]
+
+
+@torch.library.custom_op("artifact_fn::scattered", mutates_args=())
+def _scattered(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
+    ops = torch.ops._c10d_functional
+    found: Tensor = ops.wait_tensor(ops.reduce_scatter_tensor(vector, "sum", size, group))
+    return found
+
+
+@_scattered.register_fake
+def _(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
+    return vector.new_empty(vector.numel() // size)
+
+
+@torch.library.custom_op("artifact_fn::gathered", mutates_args=())
+def _gathered(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
+    ops = torch.ops._c10d_functional
+    found: Tensor = ops.wait_tensor(ops.all_gather_into_tensor(part, size, group))
+    return found
+
+
+@_gathered.register_fake
+def _(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
+    return part.new_empty(part.numel() * size)
+
+
+def _wire(leaf: Tensor, way: Join) -> Tensor:
+    """A leaf as it is sent: real, and of a dtype that every backend can join."""
+    if leaf.is_complex():
+        leaf = torch.view_as_real(leaf)
+    if leaf.dtype in (torch.bool, torch.int8, torch.int16, torch.uint8):
+        return leaf.to(torch.int64 if way == "sum" else torch.int32)
+    return leaf
+
+
+def _unwired(part: Tensor, leaf: Tensor) -> Tensor:
+    if leaf.is_complex():
+        return torch.view_as_complex(part.reshape(*leaf.shape, 2))
+    return part.reshape(leaf.shape).to(leaf.dtype)

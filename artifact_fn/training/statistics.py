@@ -148,6 +148,8 @@ def of_one_step(value: Tensor) -> Statistic:
 def merge(parts: Sequence[Metrics]) -> Metrics:
     """The metrics of all batches together from those of each; the order does not matter.
 
+    A statistic that only some batches tell of is merged over these.
+
     Example:
         >>> parts = [{"loss": mean(torch.tensor([1.0, 3.0]))}, {"loss": mean(torch.tensor([5.0]))}]
         >>> merge(parts)["loss"].answer()
@@ -155,7 +157,14 @@ def merge(parts: Sequence[Metrics]) -> Metrics:
     """
     if len(parts) == 1:
         return parts[0]
+    names = dict.fromkeys(name for part in parts for name in part)
+    if any(len(part) < len(names) for part in parts):
+        return {name: _merged([part[name] for part in parts if name in part]) for name in names}
     return collapsed(tree.map(lambda *leaves: torch.stack(leaves), *parts))
+
+
+def _merged(parts: Sequence[Statistic]) -> Statistic:
+    return merge([{"": part} for part in parts])[""]
 
 
 def collapsed(stacked: Metrics) -> Metrics:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from artifact_fn.training import reducers
 from artifact_fn.training.contracts import Model, Params
+from artifact_fn.training.observed_step import Look
 from artifact_fn.training.reducers import Reducer
 from artifact_fn.training.state import selected_params
 from artifact_fn.training.statistics import Metrics, Statistic, of_one_step
-from artifact_fn.training.tap import ModuleTap, StepTap, check_reducers, of_modules
-from artifact_fn.training.tapped import Look
+from artifact_fn.training.tap_kinds import ModuleTap, StepTap, check_reducers, of_modules
 
 __all__ = [
     "ModuleTap",

@@ -8,6 +8,7 @@ from typing_extensions import TypeVar
 from artifact_fn.errors import DataError, MetricError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.cadence import every as at_every
+from artifact_fn.training.compiled import singly
 from artifact_fn.training.contracts import Batch, Objective, Source, Step
 from artifact_fn.training.cuts import cuts
 from artifact_fn.training.metrics import Metric
@@ -97,7 +98,7 @@ def evaluation(
         first = first_batch(source)
         step = eval_step(_watched(objective, metrics, taps, of(state), first))
         names, _ = answers(tried(step, of(state), first)[1])
-        wrapped = wrap(step)
+        wrapped = singly(wrap(step)) if taps else wrap(step)
 
         def run(state: TrainState) -> Results:
             return prefixed(split, *_swept(wrapped, of(state), source))

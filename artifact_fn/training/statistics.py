@@ -157,14 +157,18 @@ def merge(parts: Sequence[Metrics]) -> Metrics:
     """
     if len(parts) == 1:
         return parts[0]
-    names = dict.fromkeys(name for part in parts for name in part)
-    if any(len(part) < len(names) for part in parts):
-        return {name: _merged([part[name] for part in parts if name in part]) for name in names}
-    return collapsed(tree.map(lambda *leaves: torch.stack(leaves), *parts))
-
-
-def _merged(parts: Sequence[Statistic]) -> Statistic:
-    return merge([{"": part} for part in parts])[""]
+    tellers: dict[tuple[int, ...], list[str]] = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        told = tuple(i for i, part in enumerate(parts) if name in part)
+        tellers.setdefault(told, []).append(name)
+    found: dict[str, Statistic] = {}
+    for told, names in tellers.items():
+        stacked = [{name: parts[i][name] for name in names} for i in told]
+        if len(told) == 1:
+            found |= stacked[0]
+        else:
+            found |= collapsed(tree.map(lambda *leaves: torch.stack(leaves), *stacked))
+    return found
 
 
 def collapsed(stacked: Metrics) -> Metrics:

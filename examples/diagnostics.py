@@ -20,7 +20,7 @@ from torch import nn
 
 import artifact_fn as af
 from artifact_fn import tree
-from artifact_fn.training import diagnostics, plots, reducers, taps, with_plots
+from artifact_fn.training import plots, reducers, with_plots
 
 
 def network() -> nn.Module:
@@ -69,12 +69,12 @@ def main() -> None:
     state = af.TrainState.create(model, optimizer, seed=options.seed)
 
     watched = with_plots(
-        diagnostics(
-            taps.activations(model, reduce=[reducers.histogram()]),
-            taps.gradients("*weight", reduce=[reducers.histogram()]),
-            taps.gradient_norms(),
-            taps.update_ratios(),
-            taps.dead_units(model),
+        af.diagnostics(
+            af.taps.activations(model, reduce=[reducers.histogram()]),
+            af.taps.gradients("*weight", reduce=[reducers.histogram()]),
+            af.taps.gradient_norms(),
+            af.taps.update_ratios(),
+            af.taps.dead_units(model),
             every=2,
         ),
         activations=plots.distributions(

@@ -22,7 +22,7 @@ Tap = ModuleTap | StepTap | Metric[Any, Any]
 """What diagnostics watch: modules, the step as a whole, or a metric of batch and outputs."""
 
 
-STEPS = 8
+STEPS = 6
 """How many batches of an epoch are watched, where nobody says otherwise."""
 
 
@@ -37,10 +37,9 @@ def diagnostics(*taps: Tap, every: int | Cadence = 1, steps: int | None = STEPS)
     Args:
         taps: Of modules, of the step (see `taps`), or metrics.
         every: At which epochs: every so many, or any cadence.
-        steps: How many batches of an epoch are watched at most, evenly spread: what is told is
-            of these alone. Each costs some three to eight steps, and a compiled run calls the
-            steps between two of them together. None for every batch. Where a source does not
-            know how many it has, every 16th is watched.
+        steps: How many batches of an epoch are watched at most, evenly spread; None for every one.
+            What is told is of these alone. Compiled, each costs about as much as five steps. Where
+            a source does not know how many batches it has, every 16th is watched.
 
     Raises:
         FoldError: `every` is below 1.

@@ -167,8 +167,19 @@ def merge(parts: Sequence[Metrics]) -> Metrics:
         if len(told) == 1:
             found |= stacked[0]
         else:
-            found |= collapsed(tree.map(lambda *leaves: torch.stack(leaves), *stacked))
+            found |= _joined(stacked)
     return found
+
+
+def _joined(parts: Sequence[Metrics]) -> Metrics:
+    """Metrics of the same names, all of whose parts tell of each."""
+    spec = tree.flatten(parts[0])[1]
+    columns = zip(*(tree.leaves(part) for part in parts), strict=True)
+    ways = zip(joins(parts[0]), columns, strict=True)
+    whole: Metrics = tree.unflatten(
+        [_JOINS[way](torch.stack(leaves)) for way, leaves in ways], spec
+    )
+    return whole
 
 
 def collapsed(stacked: Metrics) -> Metrics:

@@ -146,9 +146,9 @@ def test_compiled_no_routine_changes_a_bit_and_nothing_is_compiled_twice() -> No
     p, train = parts(optim.sgd(0.05)), loader(28, 4)
     routines: list[Routine] = [
         diagnostics(
-            taps.activations(p.model, reduce=[reducers.mean(), reducers.histogram()]),
-            taps.activation_gradients(p.model, reduce=[reducers.std()]),
-            taps.update_ratios(),
+            taps.activations(p.model, "4", [reducers.mean(), reducers.histogram()]),
+            taps.activation_gradients(p.model, "0", [reducers.std()]),
+            taps.update_ratios("4*"),
             every=2,
             steps=4,
         ),

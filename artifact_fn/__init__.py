@@ -18,6 +18,7 @@ from artifact_fn.training import (
     ModelOutput,
     TrainState,
     compiled,
+    diagnostics,
     epochs,
     evaluate,
     evaluation,
@@ -27,6 +28,7 @@ from artifact_fn.training import (
     on,
     predict,
     supervised,
+    taps,
     train_step,
 )
 
@@ -41,6 +43,7 @@ __all__ = [
     "at_most",
     "best",
     "compiled",
+    "diagnostics",
     "epochs",
     "evaluate",
     "evaluation",
@@ -57,5 +60,6 @@ __all__ = [
     "resume",
     "run",
     "supervised",
+    "taps",
     "train_step",
 ]

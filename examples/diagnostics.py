@@ -2,8 +2,8 @@
 
     python examples/diagnostics.py [--epochs 6] [--seed 0] [--eager] [--out DIR]
 
-Trains on 1,344 images of 8 x 8 pixels. Every second epoch activations, gradients and updates are
-watched inside the training step; after every epoch the validation images are classified. The
+Trains on 1,344 images of 8 x 8 pixels. Every second epoch activations, gradients and updates
+of some of the batches are watched; after every epoch the validation images are classified. The
 figures are PNG files in DIR. The last line printed is one JSON object.
 """
 
@@ -20,7 +20,7 @@ from torch import nn
 
 import artifact_fn as af
 from artifact_fn import tree
-from artifact_fn.training import diagnostics, plots, reducers, taps, with_plots
+from artifact_fn.training import plots, reducers, with_plots
 
 
 def network() -> nn.Module:
@@ -69,12 +69,12 @@ def main() -> None:
     state = af.TrainState.create(model, optimizer, seed=options.seed)
 
     watched = with_plots(
-        diagnostics(
-            taps.activations(model, reduce=[reducers.histogram()]),
-            taps.gradients("*weight", reduce=[reducers.histogram()]),
-            taps.gradient_norms(),
-            taps.update_ratios(),
-            taps.dead_units(model),
+        af.diagnostics(
+            af.taps.activations(model, reduce=[reducers.histogram()]),
+            af.taps.gradients("*weight", reduce=[reducers.histogram()]),
+            af.taps.gradient_norms(),
+            af.taps.update_ratios(),
+            af.taps.dead_units(model),
             every=2,
         ),
         activations=plots.distributions(
@@ -88,7 +88,7 @@ def main() -> None:
             "update_ratio", title="Update-to-weight ratios", axis="|update| / |weights|", log=True
         ),
         dead_units=plots.bars(
-            "dead_units", title="Units silent for a whole epoch", axis="share of units"
+            "dead_units", title="Units silent in all batches watched", axis="share of units"
         ),
     )
     validated = with_plots(

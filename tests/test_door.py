@@ -18,7 +18,8 @@ MODULES = [
 
 def test_the_door_holds_the_names_of_the_two_programs() -> None:
     root = Path(__file__).parent.parent
-    pages = [root / "README.md", root / "docs" / "typed_contracts.md", root / "docs" / "runs.md"]
+    names = ["README.md", "docs/typed_contracts.md", "docs/runs.md", "docs/diagnostics.md"]
+    pages = [root / name for name in names]
     programs = "".join(page.read_text(encoding="utf-8") for page in pages)
     for name in artifact_fn.__all__:
         assert hasattr(artifact_fn, name)

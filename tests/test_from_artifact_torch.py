@@ -1,6 +1,8 @@
 """From artifact-torch: each row of the page is done, and what it promises is there."""
 
+import functools
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
+from returns.unsafe import unsafe_perform_io
 from torch import Tensor, nn
 
 import artifact_fn as af
 from artifact_fn import tree
+from artifact_fn.data.place import place
 from artifact_fn.folds import Epoch, Fold, any_of, every, first
+from artifact_fn.runs.saving import Saving
+from artifact_fn.runs.trackers import Memory
 from artifact_fn.training import (
     Experiment,
     Outcome,
@@ -102,6 +109,12 @@ def optimizer() -> None:
     assert rates[1] < rates[0] == pytest.approx(3e-3)
 
 
+def device() -> None:
+    table = place(columns(8), "cpu")
+    assert {leaf.device.type for leaf in table.values()} == {"cpu"}
+    assert {leaf.device.type for leaf in tree.leaves(whole().state())} == {"cpu"}
+
+
 def bound() -> None:
     assert ends(af.at_most(3), [1.0] * 9) == 3
 
@@ -158,6 +171,8 @@ def activations_pdf() -> None:
 def io_score() -> None:
     size = metrics.metric("size", lambda outputs, batch: outputs.abs().sum(1))
     assert scores(evaluated(metrics=[size]))["val/size"] > 0
+    objective = af.supervised(P.model, F.cross_entropy, metrics=[size])
+    assert af.evaluate(objective, P.state, VAL)["size"] > 0
 
 
 def io_array() -> None:
@@ -211,6 +226,18 @@ def forward_plots() -> None:
 def backward() -> None:
     found = scores(diagnostics(taps.activation_gradients(P.model), taps.gradients()))
     assert {"train/activation_gradients/4/std", "train/gradients/4.weight/norm"} <= set(found)
+    kept = [reducers.histogram()]
+    routine = with_plots(
+        diagnostics(
+            taps.activation_gradients(P.model, reduce=kept), taps.gradients("4*", reduce=kept)
+        ),
+        at_modules=plots.distributions("activation_gradients", axis="gradient"),
+        of_parameters=plots.distributions("gradients", axis="gradient"),
+    )
+    made = artifacts(routine)
+    assert made["train/gradients/4.weight/histogram"].sum() == 2 * 3 * 8
+    assert plots.is_figure(made["train/at_modules"])
+    assert plots.is_figure(made["train/of_parameters"])
 
 
 def layers() -> None:
@@ -268,8 +295,8 @@ def splits() -> None:
     assert "fold_3/loss" in scores(af.evaluation("fold_3", P.objective, VAL))
 
 
-def experiment() -> None:
-    whole = Experiment(
+def whole() -> Experiment:
+    return Experiment(
         model=P.model,
         objective=P.objective,
         optimizer=P.optimizer,
@@ -282,14 +309,34 @@ def experiment() -> None:
             diagnostics(taps.gradient_norms(), every=2),
         ),
         until=af.at_most(2),
+        device="cpu",
         wrap=eager,
     )
-    run = whole.fit()
+
+
+def experiment() -> None:
+    run = whole().fit()
     assert {"val/loss", "val/dead_units/2", "train/gradient_norm/0"} <= set(run.last.scores)
     assert plots.is_figure(run.last.artifacts["val/matrix"])
-    assert tree.digest(run.last.state) == tree.digest(
-        attrs.evolve(whole, routines=()).fit().last.state
-    )
+    unwatched = attrs.evolve(whole(), routines=()).fit()
+    assert tree.digest(run.last.state) == tree.digest(unwatched.last.state)
+
+
+@functools.cache  # of three rows
+def in_a_directory() -> None:
+    """Run, checkpoints, resume, tracker; the state is that of a run in memory."""
+    longer = attrs.evolve(whole(), until=af.at_most(4))
+    memory = Memory()
+    with tempfile.TemporaryDirectory() as root:
+        where = Path(root) / "run"
+        unsafe_perform_io(
+            af.run(whole(), where, saving=Saving(epochs=2), trackers=[memory]).unwrap()
+        )
+        run = unsafe_perform_io(af.resume(longer, where, allow={"until"}).unwrap())
+        found = unsafe_perform_io(af.load_run(where).unwrap())
+    assert run.last.index == 4
+    assert tree.digest(found.state) == tree.digest(longer.fit().last.state)
+    assert len(memory.runs) == 1
 
 
 def names() -> None:
@@ -304,6 +351,7 @@ ROWS: dict[str, Callable[[], None]] = {
     "`Model.param_count`": count,
     "`CustomTrainer._get_optimizer`": optimizer,
     "`_get_scheduler` (stepped every batch)": optimizer,
+    "`_get_device`": device,
     "`_get_early_stopper`: `EpochBoundStopper(n)`": bound,
     "`ScoreMinimizationStopper(patience)`": smaller,
     "`ScoreMaximizationStopper(patience)`": larger,
@@ -334,6 +382,9 @@ ROWS: dict[str, Callable[[], None]] = {
     "`ModelIOPlan`, `ForwardHookPlan`, `BackwardHookPlan`": plan,
     "`DataSplit`": splits,
     "`Experiment.build(model, data_loaders, ...)`, `.run()`": experiment,
+    "`_get_checkpoint_period`, `CheckpointCallback(period)`": in_a_directory,
+    "`Trainer.load_checkpoint(path)`": in_a_directory,
+    "the tracking client, `file_writer`": in_a_directory,
     "keys such as `LOSS_VAL`": names,
 }
 

@@ -20,26 +20,22 @@ from artifact_fn.training.cuts import Cut, cuts
 from artifact_fn.training.declared import Declared
 from artifact_fn.training.diagnostics import diagnostics
 from artifact_fn.training.ensemble import Ensemble, ensemble
+from artifact_fn.training.evaluation import evaluate, evaluation
 from artifact_fn.training.experiment import Experiment, Place
 from artifact_fn.training.footprint import Footprint, footprint
 from artifact_fn.training.functional import functional
 from artifact_fn.training.judged import Outcome, collected, validation
 from artifact_fn.training.loop import epochs, fit
+from artifact_fn.training.losses import from_output, weighted
 from artifact_fn.training.member_evaluation import evaluate_each
 from artifact_fn.training.member_folds import best_of_each, each_control, stop_each
-from artifact_fn.training.objectives import (
-    from_output,
-    minimise,
-    objective,
-    supervised,
-    weighted,
-)
+from artifact_fn.training.member_predictions import disagreement, mixture, predict_each
+from artifact_fn.training.objectives import minimise, objective, supervised
 from artifact_fn.training.pairing import On, Pairing, on, typed
 from artifact_fn.training.per_sample import clipped_grads, per_sample_grads
 from artifact_fn.training.precision import autocast
 from artifact_fn.training.prediction import predict
-from artifact_fn.training.predictions import disagreement, mixture, predict_each
-from artifact_fn.training.routines import Routine, evaluate, evaluation, with_plots
+from artifact_fn.training.routines import Routine, with_plots
 from artifact_fn.training.sequence import sequence
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import eval_step, train_step

@@ -85,8 +85,7 @@ def _difference(
         if not (math.isnan(value) and math.isnan(ours[name]))
         and not math.isclose(ours[name], value, rel_tol=1e-3, abs_tol=1e-5)
     ]
-    # What is watched of a gradient that should be zero is rounding (see below); such are few.
-    if wrong and (10 * len(wrong) > len(theirs) or any(n.endswith("loss") for n in wrong)):
+    if wrong:
         return f"answers {ours[wrong[0]]} for {wrong[0]}, a single step {theirs[wrong[0]]}"
     apart = total = 0
     for path, leaf in tree.paths(after).items():

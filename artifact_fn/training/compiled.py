@@ -24,7 +24,7 @@ from artifact_fn.training.program import program
 from artifact_fn.training.statistics import Metrics
 from artifact_fn.training.traced import entering, traced
 
-__all__ = ["Compiled", "compilations", "compiled", "eager", "like"]
+__all__ = ["Compiled", "compilations", "compiled", "eager", "like", "singly"]
 
 S = TypeVar("S")
 B = TypeVar("B")
@@ -168,6 +168,11 @@ def like(model: Step[Any], step: Step[S, B]) -> Step[S, B]:
     if not isinstance(model, Compiled):
         return step
     return Compiled(step, model.cache, model.chunk, model.check)
+
+
+def singly(step: Step[S, B]) -> Step[S, B]:
+    """The same step, of which a call takes one: a loop around a large program is slow to compile."""
+    return Compiled(step.step, step.cache, 1, step.check) if isinstance(step, Compiled) else step
 
 
 def eager(step: Step[S, B]) -> Step[S, B]:

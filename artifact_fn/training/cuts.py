@@ -2,7 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -13,6 +14,7 @@ from artifact_fn.errors import DataError
 from artifact_fn.training.chunks import gathered
 from artifact_fn.training.compiled import Compiled
 from artifact_fn.training.contracts import Batch, Gathered, Source, Step
+from artifact_fn.training.observers import Observer, looks, seen
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, merge
 from artifact_fn.training.step import ORDER
@@ -53,6 +55,7 @@ def cuts(
     start: int = 0,
     chunk: int | None = None,
     shuffled: bool = True,
+    observers: Sequence[Observer] = (),
 ) -> Iterator[Cut]:
     """The cuts of one epoch: after every `chunk` batches, and after the last one.
 
@@ -68,6 +71,7 @@ def cuts(
         start: Batches already done, as a cut has told.
         chunk: Steps between two cuts, at least 1; None for the fewest equal parts of at most 128.
         shuffled: Whether the source is read in the epoch's order, or in its rows' own.
+        observers: Who looks at some of the batches; what they see is among a cut's metrics.
 
     Raises:
         DataError: `chunk` is below 1, `start` is not on the grid, or there are no batches.
@@ -89,7 +93,7 @@ def cuts(
     """
     size = grid(source, chunk, start)
     key = threefry.folded(state.key, ORDER) if shuffled else None
-    advance = _advance(step, state, source, key, epoch, start, size)
+    advance = _advance(step, state, source, key, epoch, start, size, observers)
     cursor = start
     # Gradients are taken inside the step; recording another around it would keep every batch
     # alive. Set anew at each turn: a generator would leave the mode set between yields.
@@ -129,20 +133,22 @@ def grid(source: Source, chunk: int | None, start: int = 0) -> int:
 
 
 @functools.cache
-def _turns(whole: int, size: int, most: int) -> int:
+def _turns(whole: int, size: int, most: int, looked: frozenset[int] = frozenset()) -> int:
     """How many steps a call shall take, so that parts of an epoch waste few turns.
 
     Args:
         whole: Batches of an epoch, without a short last one.
         size: Steps between two cuts.
         most: Steps a call at most.
+        looked: Batches at which an observer looks, and before which a call has to end.
     """
-    parts = [size] * (whole // size) + [whole % size]
+    ends = sorted({0, whole, *range(0, whole, size), *(at for at in looked if at < whole)})
+    parts = Counter(after - before for before, after in itertools.pairwise(ends))
 
     def cost(turns: int) -> int:
-        return sum(-(-part // turns) * (turns + _CALL) for part in parts)
+        return sum(-(-part // turns) * (turns + _CALL) * n for part, n in parts.items())
 
-    return min(range(1, max(1, min(size, whole, most)) + 1), key=cost)
+    return min(range(1, max(1, min(max(parts, default=0), most)) + 1), key=cost)
 
 
 def _advance(
@@ -153,6 +159,7 @@ def _advance(
     epoch: int,
     start: int,
     size: int,
+    observers: Sequence[Observer],
 ) -> Advance:
     """How an epoch gets from one cut to the next."""
     if isinstance(step, Compiled) and isinstance(source, Gathered):
@@ -163,23 +170,28 @@ def _advance(
             # a key all of them are read, also those that an epoch of training drops.
             steps = -(-len(order) // source.batch_size) if key is None else source.steps or 0
             whole = min(len(order) // source.batch_size, steps)
-            turns = _turns(whole, size, most)
-            if turns > 1:
-                return _by_chunks(step, source, order, whole, steps, turns)
-    return _by_batches(step, source.batches(key, epoch, start))
+            # Looked at or not, an epoch is taken by the same loop: the turns of a shorter call
+            # compute the same bits, a step by itself would not.
+            if _turns(whole, size, most) > 1:
+                return _by_chunks(step, source, order, whole, steps, size, most, observers)
+    return _by_batches(step, source.batches(key, epoch, start), observers)
 
 
-def _by_batches(step: Step[TrainState], batches: Iterator[Batch]) -> Advance:
+def _by_batches(
+    step: Step[TrainState], batches: Iterator[Batch], observers: Sequence[Observer]
+) -> Advance:
     def advance(state: TrainState, first: int, stop: int) -> Advanced:
         found: list[Metrics] = []
-        take = step
+        take, at = step, first
         for batch in itertools.islice(batches, stop - first):
-            if isinstance(step, Compiled) and not found:
+            if isinstance(step, Compiled) and at == first:
                 # From here to the cut nobody else holds the state, and a step may write into it.
                 state, take = tree.map(torch.clone, state), step.owned
+            found += seen(observers, at, state, batch)
             state, metrics = take(state, batch)
             found.append(metrics)
-        return state, first + len(found), found
+            at += 1
+        return state, at, found
 
     return advance
 
@@ -190,22 +202,33 @@ def _by_chunks(
     order: Tensor,
     whole: int,
     steps: int,
-    turns: int,
+    size: int,
+    most: int,
+    observers: Sequence[Observer],
 ) -> Advance:
-    """As `_by_batches`, in calls of as many steps as `turns`; a short last batch by itself."""
-    size, columns = source.batch_size, source.columns
+    """As `_by_batches`, in calls of many steps; a short last batch by itself.
+
+    A call ends before a batch that an observer looks at: the state before it has to be known.
+    """
+    rows_each, columns = source.batch_size, source.columns
+    looked = frozenset(looks(observers, steps))
+    turns = _turns(whole, size, most, looked)
 
     def advance(state: TrainState, first: int, stop: int) -> Advanced:
         found = []
         at, stop = first, min(stop, steps)
         while at < stop:
+            rows = order[at * rows_each : (at + turns) * rows_each]
+            if at in looked:
+                found += seen(observers, at, state, gathered(columns, rows[:rows_each]))
             if at < whole:
                 done = min(turns, whole - at, stop - at)
-                rows = order[at * size : (at + done) * size].reshape(done, size)
-                state, metrics = step.many(state, columns, rows, turns)
+                done = next((n for n in range(1, done) if at + n in looked), done)
+                taken = rows[: done * rows_each].reshape(done, rows_each)
+                state, metrics = step.many(state, columns, taken, turns)
             else:
                 done = 1
-                state, metrics = step(state, gathered(columns, order[at * size :]))
+                state, metrics = step(state, gathered(columns, rows))
             found.append(metrics)
             at += done
         return state, at, found

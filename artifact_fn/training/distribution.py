@@ -17,9 +17,13 @@ from torch import Tensor
 from artifact_fn import tree
 from artifact_fn.training.statistics import Join
 
-_LOW, _HIGH, _PARTS = -20, 12, 8
+_LOW, _HIGH, _BITS = -20, 12, 3
+_PARTS = 2**_BITS
 _SIDE = (_HIGH - _LOW) * _PARTS + 1
 """Bins of one sign: below the lowest, and every part of every octave."""
+
+_INFINITY = 255 * _PARTS
+"""The leading bits of infinity; NaN has larger ones."""
 
 BINS = 2 * _SIDE + 1
 """Negative numbers from the largest magnitude, zero, positive ones; one more counts NaN."""
@@ -48,13 +52,13 @@ def counted(x: Tensor) -> Counts:
         >>> int(counted(torch.tensor([0.0, 1.0, -1.0])).answer().sum())
         3
     """
-    values = x.detach().reshape(-1).to(torch.float32)
-    # Exponent and three bits of the mantissa, with the bias taken off.
-    exponent = (values.abs().view(torch.int32) >> 20) - (127 + _LOW) * _PARTS + 1
-    part = exponent.clamp(0, _SIDE - 1) + 1
-    place = torch.where(values < 0, _SIDE - part, _SIDE + part)
-    place = torch.where(values == 0, _SIDE, place)
-    place = torch.where(values.isnan(), BINS, place).to(torch.int64)
+    bits = x.detach().reshape(-1).to(torch.float32).view(torch.int32)
+    # Exponent and three bits of the mantissa; of infinity the exponent alone.
+    leading = (bits & 0x7FFFFFFF) >> (23 - _BITS)
+    part = (leading - (127 + _LOW) * _PARTS + 1).clamp(0, _SIDE - 1) + 1
+    part = torch.where((bits & 0x7FFFFFFF) == 0, 0, part)
+    sign = bits >> 31
+    place = torch.where(leading > _INFINITY, BINS, _SIDE + (part ^ sign) - sign).to(torch.int64)
     empty = torch.zeros(BINS + 1, dtype=torch.int64, device=x.device)
     return Counts(empty.scatter_add(0, place, torch.ones_like(place)))
 

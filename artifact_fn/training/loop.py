@@ -108,7 +108,7 @@ def epochs(
     _, found = tried(eager(step), state, first)
     check_finite(found)
     warn_of_no_gradient(found)
-    rides = riding(step, routines, state, first)
+    rides = riding(step, routines, state, first, source.steps)
     prepared = [
         (routine, routine.prepare(lambda other: like(step, other), state)) for routine in routines
     ]
@@ -134,8 +134,9 @@ def epochs(
         for index in itertools.count(completed + 1):
             if not begin:  # in its middle, an epoch has been steered already
                 current = steered(control, carry, current)
+            looking = rides.due(index)
             for cut in cuts(
-                rides.step(index), current, source, epoch=index, start=begin, chunk=chunk
+                step, current, source, epoch=index, start=begin, chunk=chunk, observers=looking
             ):
                 current = cut.state
                 if guarded:

@@ -1,27 +1,22 @@
 """Objectives: losses of parameters and a batch, with the metrics measured on the way."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from artifact_fn import tree
-from artifact_fn.errors import MetricError, ObjectiveError
+from artifact_fn.errors import MetricError
 from artifact_fn.training.agreement import check_aligned, check_model
 from artifact_fn.training.batches import READER, Inputs, check_inputs, column, rows, selected
 from artifact_fn.training.contracts import Aux, Batch, Buffers, Model, Objective, Params
+from artifact_fn.training.losses import Loss, check_scalar
 from artifact_fn.training.metrics import Metric
 from artifact_fn.training.statistics import Metrics, mean
 
 Evaluate = Callable[[Params, Buffers, Batch, Tensor, bool], tuple[Tensor, Any, Buffers]]
 """(params, buffers, batch, key, training) to (loss, outputs, buffers)."""
-
-Loss = Callable[[Any, Batch], Tensor]
-"""(outputs, batch) to a scalar loss, a mean over rows."""
-
-L = TypeVar("L", bound=Callable[[Any, Any], Tensor])
 
 _TAKEN = ("loss", "lr", "grad_norm", "skipped")
 
@@ -79,7 +74,7 @@ def _measured(
         params: Params, buffers: Buffers, batch: Batch, key: Tensor, training: bool
     ) -> tuple[Tensor, Aux]:
         loss, outputs, buffers, parts = evaluate(params, buffers, batch, key, training)
-        _scalar(loss)
+        check_scalar(loss)
         outputs = tree.map(_detached, outputs)
         found: Metrics = {
             "loss": mean(loss, rows(batch)),
@@ -117,6 +112,7 @@ def minimise(
 
     Example:
         >>> from artifact_fn.training.functional import functional
+        >>> from artifact_fn.training.losses import weighted
         >>> model = functional(lambda: torch.nn.Linear(3, 3))
         >>> objective = minimise(
         ...     model,
@@ -146,50 +142,11 @@ def minimise(
             return losses(outputs, batch), outputs, after, {}
         values = {name: loss(outputs, batch) for name, loss in losses.items()}
         for value in values.values():
-            _scalar(value)
+            check_scalar(value)
         found = {name: mean(value, rows(batch)) for name, value in values.items()}
         return torch.stack(list(values.values())).sum(), outputs, after, found
 
     return _measured(evaluate, metrics)
-
-
-def weighted(weight: float, loss: L) -> L:
-    """A loss times a constant: of (outputs, batch) or, in a `Workflow`, of (inputs, outputs).
-
-    Example:
-        >>> size = weighted(0.5, lambda outputs, batch: outputs.abs().mean())
-        >>> size(torch.tensor([3.0, -1.0]), {})
-        tensor(1.)
-    """
-
-    @wraps(loss)
-    def times(first: Any, second: Any) -> Tensor:
-        return weight * loss(first, second)
-
-    return cast(L, times)
-
-
-def from_output(name: str) -> Loss:
-    """The loss that a model computes itself, in its outputs.
-
-    For models that answer a mapping with their loss in it, as artifact-torch's do:
-    `minimise(model, from_output("t_loss"))`.
-
-    Example:
-        >>> from_output("t_loss")({"t_loss": torch.tensor(0.5)}, {})
-        tensor(0.5000)
-    """
-
-    def loss(outputs: Any, batch: Batch) -> Tensor:
-        if not isinstance(outputs, Mapping) or name not in outputs:
-            found = list(outputs) if isinstance(outputs, Mapping) else type(outputs).__name__
-            raise ObjectiveError(
-                f"the model answers no {name!r}", got=f"{found}", do="answer a dict that holds it"
-            )
-        value: Tensor = outputs[name]
-        return value
-
-    return loss
 
 
 def supervised(
@@ -228,23 +185,6 @@ def supervised(
         return loss(outputs, wanted)
 
     return minimise(model, against_targets, inputs=inputs, metrics=metrics)
-
-
-def _scalar(loss: Any) -> None:
-    if isinstance(loss, Tensor) and loss.ndim == 0 and loss.is_floating_point():
-        return
-    described = (
-        f"a tensor of shape {list(loss.shape)} and dtype {loss.dtype}"
-        if isinstance(loss, Tensor)
-        else repr(loss)
-    )
-    raise ObjectiveError(
-        "a loss is one floating-point number, a tensor of shape []",
-        got=described,
-        do="reduce it, for instance by its mean over the rows"
-        if isinstance(loss, Tensor)
-        else "answer a tensor: no item() or float(), which cut the loss off from the parameters",
-    )
 
 
 def _detached(leaf: Any) -> Any:

@@ -1,72 +1,92 @@
-"""Riding: which step is taken in which epoch, where routines ride on the training batches."""
+"""Riding: which observers look at the training batches in which epoch."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
+from artifact_fn.errors import MetricError
 from artifact_fn.training.compiled import eager, like
 from artifact_fn.training.contracts import Batch, Step
+from artifact_fn.training.observers import Observer, stride
 from artifact_fn.training.preflight import tried
 from artifact_fn.training.routines import Routine
 from artifact_fn.training.state import TrainState
-from artifact_fn.training.statistics import answers
+from artifact_fn.training.statistics import Metrics, answers
 
 
 @attrs.frozen(eq=False)
 class Riding:
-    """The steps of a run, one for each set of routines that can be due together.
+    """The routines of a run that ride on its training batches.
 
     Attributes:
-        plain: The step of epochs in which nothing rides.
-        routines: Those that ride.
+        routines: They.
+        observers: Of each.
         makes: The scores that each of them adds.
-        state: To make the other steps with.
-        batch: To make the other steps with.
     """
 
-    plain: Step[TrainState, Any]
     routines: tuple[Routine, ...]
+    observers: tuple[Observer, ...]
     makes: tuple[frozenset[str], ...]
-    state: TrainState = attrs.field(repr=False)
-    batch: Batch = attrs.field(repr=False)
-    _made: dict[tuple[int, ...], Step[TrainState, Any]] = attrs.field(factory=dict, repr=False)
 
-    def step(self, index: int) -> Step[TrainState, Any]:
-        """The step of an epoch; made, and compiled, at the first epoch that needs it."""
-        due = tuple(i for i, routine in enumerate(self.routines) if routine.due(index))
-        if not due:
-            return self.plain
-        if due not in self._made:
-            step = _ridden(self.plain, [self.routines[i] for i in due], self.state, self.batch)
-            self._made[due] = like(self.plain, step)
-        return self._made[due]
+    def due(self, index: int) -> tuple[Observer, ...]:
+        """Those who look in an epoch."""
+        both = zip(self.routines, self.observers, strict=True)
+        return tuple(observer for routine, observer in both if routine.due(index))
 
 
 def riding(
-    step: Step[TrainState, Any], routines: Sequence[Routine], state: TrainState, batch: Batch
+    step: Step[TrainState, Any],
+    routines: Sequence[Routine],
+    state: TrainState,
+    batch: Batch,
+    steps: int | None,
 ) -> Riding:
     """Try each routine that rides, and say what it makes.
 
+    Args:
+        step: Of training; observers are compiled as it is.
+        routines: Of the run.
+        state: Like those that will be looked at.
+        batch: Like those that will be looked at.
+        steps: Batches of an epoch; None where that is not known.
+
     Raises:
         ArtifactFnError: one of them does not fit the step, or breaks the contract of a step.
+        MetricError: two of them keep something under one name.
     """
     found = tuple(routine for routine in routines if routine.rides is not None)
-    own = answers(eager(step)(state, batch)[1])[0].keys() if found else ()
-    makes = []
+    own = frozenset(eager(step)(state, batch)[1]) if found else frozenset()
+    observers, makes, taken = [], [], set(own)
     for routine in found:
-        _, metrics = tried(_ridden(step, [routine], state, batch), state, batch)
-        makes.append(frozenset(answers(metrics)[0].keys() - own))
-    if len(found) > 1:
-        _ridden(step, found, state, batch)
-    return Riding(step, found, tuple(makes), state, batch)
+        looking = _looking(eager(step), routine, state, batch, own)
+        _, metrics = tried(looking, state, batch)
+        twice = sorted(taken & metrics.keys())
+        if twice:
+            raise MetricError(
+                f"two routines would keep {twice[0]!r} of the training batches",
+                got=f"{', '.join(twice)} twice",
+                do="give the taps names of their own: activations(..., name=...)",
+            )
+        taken |= metrics.keys()
+        observers.append(Observer(like(step, looking), stride(routine.steps, steps)))
+        makes.append(frozenset(answers(metrics)[0]))
+    return Riding(found, tuple(observers), tuple(makes))
 
 
-def _ridden(
-    step: Step[TrainState, Any], routines: Sequence[Routine], state: TrainState, batch: Batch
+def _looking(
+    step: Step[TrainState, Any],
+    routine: Routine,
+    state: TrainState,
+    batch: Batch,
+    own: frozenset[str],
 ) -> Step[TrainState, Any]:
-    taken = eager(step)
-    for routine in routines:
-        assert routine.rides is not None
-        taken = routine.rides(taken, state, batch)
-    return taken
+    """What a routine sees besides what the step itself tells; the state is left as it is."""
+    assert routine.rides is not None
+    whole = routine.rides(step, state, batch)
+
+    def looking(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        _, told = whole(state, batch)
+        return state, {name: part for name, part in told.items() if name not in own}
+
+    return looking

@@ -14,7 +14,7 @@ from artifact_fn.training.contracts import Batch, Objective
 from artifact_fn.training.kept import Site
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Statistic, joins
-from artifact_fn.training.tap import ModuleTap
+from artifact_fn.training.tap_kinds import ModuleTap
 from artifact_fn.training.template import Template
 from artifact_fn.training.watched import WATCH, Watched, Watching, overheard, watched
 

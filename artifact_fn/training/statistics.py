@@ -148,6 +148,8 @@ def of_one_step(value: Tensor) -> Statistic:
 def merge(parts: Sequence[Metrics]) -> Metrics:
     """The metrics of all batches together from those of each; the order does not matter.
 
+    A statistic that only some batches tell of is merged over these.
+
     Example:
         >>> parts = [{"loss": mean(torch.tensor([1.0, 3.0]))}, {"loss": mean(torch.tensor([5.0]))}]
         >>> merge(parts)["loss"].answer()
@@ -155,7 +157,29 @@ def merge(parts: Sequence[Metrics]) -> Metrics:
     """
     if len(parts) == 1:
         return parts[0]
-    return collapsed(tree.map(lambda *leaves: torch.stack(leaves), *parts))
+    tellers: dict[tuple[int, ...], list[str]] = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        told = tuple(i for i, part in enumerate(parts) if name in part)
+        tellers.setdefault(told, []).append(name)
+    found: dict[str, Statistic] = {}
+    for told, names in tellers.items():
+        stacked = [{name: parts[i][name] for name in names} for i in told]
+        if len(told) == 1:
+            found |= stacked[0]
+        else:
+            found |= _joined(stacked)
+    return found
+
+
+def _joined(parts: Sequence[Metrics]) -> Metrics:
+    """Metrics of the same names, all of whose parts tell of each."""
+    spec = tree.flatten(parts[0])[1]
+    columns = zip(*(tree.leaves(part) for part in parts), strict=True)
+    ways = zip(joins(parts[0]), columns, strict=True)
+    whole: Metrics = tree.unflatten(
+        [_JOINS[way](torch.stack(leaves)) for way, leaves in ways], spec
+    )
+    return whole
 
 
 def collapsed(stacked: Metrics) -> Metrics:

@@ -2,7 +2,7 @@
 
 A tap of modules looks at their outputs, or at the gradients of the loss at these; a tap of the step
 looks at gradients and parameters. Each is reduced where it lies, on the device, and leaves the
-step as statistics that add. `diagnostics` takes them.
+step as statistics that add. `diagnostics` and, of modules' outputs, `evaluation` take them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from artifact_fn.training import reducers
 from artifact_fn.training.contracts import Model, Params
+from artifact_fn.training.observed_step import Look
 from artifact_fn.training.reducers import Reducer
 from artifact_fn.training.state import selected_params
 from artifact_fn.training.statistics import Metrics, Statistic, of_one_step
-from artifact_fn.training.tap import ModuleTap, StepTap, check_reducers, of_modules
-from artifact_fn.training.tapped import Look
+from artifact_fn.training.tap_kinds import ModuleTap, StepTap, check_reducers, of_modules
 
 __all__ = [
     "ModuleTap",
@@ -97,7 +97,7 @@ def dead_units(
     threshold: float = 0.0,
     name: str = "dead_units",
 ) -> ModuleTap:
-    """The share of units of each module that answered nothing but zeros in a whole epoch.
+    """The share of units of each module that answered nothing but zeros in all that was watched.
 
     Args:
         model: As in `activations`.

@@ -11,7 +11,7 @@ from artifact_fn.errors import MetricError
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.folds.fold import Fold
 from artifact_fn.optim.transform import Optimizer
-from artifact_fn.training import objectives, routines
+from artifact_fn.training import objectives
 from artifact_fn.training.agreement import check_batch, check_columns, check_promise, checked
 from artifact_fn.training.contracts import (
     Batch,
@@ -23,13 +23,15 @@ from artifact_fn.training.contracts import (
     Step,
 )
 from artifact_fn.training.declared import Declared, reads
-from artifact_fn.training.diagnostics import diagnostics
+from artifact_fn.training.diagnostics import STEPS, diagnostics
+from artifact_fn.training.evaluation import evaluation as evaluated
 from artifact_fn.training.judged import Outcome, collected
 from artifact_fn.training.metrics import Metric, metric
+from artifact_fn.training.routines import Routine
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Statistic
 from artifact_fn.training.step import train_step
-from artifact_fn.training.tap import ModuleTap, StepTap
+from artifact_fn.training.tap_kinds import ModuleTap, StepTap
 
 I = TypeVar("I", bound=ModelInput)  # noqa: E741
 O = TypeVar("O", bound=ModelOutput)  # noqa: E741
@@ -130,7 +132,7 @@ class Workflow(Generic[I, O]):
         metrics: Mapping[str, Callable[[I, O], Tensor | Statistic]] = NONE,
         taps: Sequence[ModuleTap] = (),
         of: Callable[[TrainState], TrainState] | None = None,
-    ) -> routines.Routine:
+    ) -> Routine:
         """The losses and metrics over all of another source, in evaluation mode.
 
         Args:
@@ -150,8 +152,8 @@ class Workflow(Generic[I, O]):
         whole._check_readers(source)
         objective = whole.objective()
         if of is None:
-            return routines.evaluation(split, objective, source, every=every, taps=taps)
-        return routines.evaluation(split, objective, source, every=every, taps=taps, of=of)
+            return evaluated(split, objective, source, every=every, taps=taps)
+        return evaluated(split, objective, source, every=every, taps=taps, of=of)
 
     def collected(
         self,
@@ -160,7 +162,7 @@ class Workflow(Generic[I, O]):
         *,
         every: int | Cadence = 1,
         **folds: Fold[Outcome[I, O], Any, Any],
-    ) -> routines.Routine:
+    ) -> Routine:
         """What folds compute of every batch of a source and the model's answers to it.
 
         Args:
@@ -179,14 +181,16 @@ class Workflow(Generic[I, O]):
         self,
         *taps: ModuleTap | StepTap,
         every: int | Cadence = 1,
+        steps: int | None = STEPS,
         metrics: Mapping[str, Callable[[I, O], Tensor | Statistic]] = NONE,
-    ) -> routines.Routine:
+    ) -> Routine:
         """What is watched of the training batches; see `diagnostics`.
 
         Args:
             taps: Of modules and of the step.
             every: At which epochs: every so many, or any cadence.
-            metrics: Of the training batches, in these epochs alone; as in `measure`.
+            steps: How many batches of an epoch are watched; None for all of them.
+            metrics: Of the batches that are watched, as in `measure`.
 
         Raises:
             MetricError: there is nothing to watch.
@@ -197,7 +201,7 @@ class Workflow(Generic[I, O]):
             metric(name, _reading(function, f"the metric {name!r}"))
             for name, function in metrics.items()
         ]
-        return diagnostics(*taps, *measured, every=every)
+        return diagnostics(*taps, *measured, every=every, steps=steps)
 
     def _check_readers(self, source: Source[I]) -> None:
         declared = self.model.declared

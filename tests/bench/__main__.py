@@ -39,7 +39,7 @@ def main() -> None:
     elif given.name == "diagnostics":
         from tests.bench.diagnostics import measure
 
-        measure(given.rounds or 9)
+        measure(given.rounds or 60)
     elif given.name == "ensemble":
         from tests.bench.ensemble import ensemble
 

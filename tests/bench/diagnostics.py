@@ -1,12 +1,12 @@
 """Diagnostics: what an epoch takes with a routine that is not due, and with every ready-made tap."""
 
-import itertools
 import statistics
 import time
 
 import torch.nn.functional as F
 
 import artifact_fn as af
+from artifact_fn import tree
 from artifact_fn.folds.cadence import Cadence
 from artifact_fn.training import cuts, diagnostics, taps
 from artifact_fn.training.riding import riding
@@ -43,27 +43,33 @@ def measure(rounds: int) -> None:
 
     batch = next(train.batches(None, 1))
     variants = {
-        "without": riding(step, [], state, batch),
-        "not due": riding(step, [watched(lambda index: index > 1000)], state, batch),
-        "due": riding(step, [watched(lambda index: True)], state, batch),
+        "without": riding(step, [], state, batch, train.steps),
+        "not due": riding(step, [watched(lambda index: False)], state, batch, train.steps),
+        "due": riding(step, [watched(lambda index: True)], state, batch, train.steps),
     }
 
-    def epoch(name: str, index: int) -> None:
-        found = [cut.metrics for cut in cuts(variants[name].step(index), state, train, epoch=index)]
-        answers(merge(found))
+    def epoch(name: str, index: int) -> tuple[float, str]:
+        began = time.perf_counter()
+        looking = variants[name].due(index)
+        found = list(cuts(step, state, train, epoch=index, observers=looking))
+        answers(merge([cut.metrics for cut in found]))
+        return time.perf_counter() - began, tree.digest(found[-1].state)
 
     for name in variants:
-        epoch(name, 1)
+        print(f"{name:8} {epoch(name, 1)[0]:9.2f} s for the first epoch, with what it compiles")
     times: dict[str, list[float]] = {name: [] for name in variants}
-    for index, name in itertools.product(range(1, rounds + 1), variants):
-        began = time.perf_counter()
-        epoch(name, index)
-        times[name].append(time.perf_counter() - began)
-    whole = statistics.median(times["without"])
+    for index in range(1, rounds + 1):
+        digests = set()
+        names = list(variants)
+        for name in names[index % 3 :] + names[: index % 3]:  # nobody always runs after another
+            seconds, digest = epoch(name, index)
+            times[name].append(seconds)
+            digests.add(digest)
+        assert len(digests) == 1, "what is watched has changed what is trained"
     for name, found in times.items():
-        taken = statistics.median(found)
-        best = min(found) / min(times["without"])
+        pairs = [mine / bare for mine, bare in zip(found, times["without"], strict=True)]
+        low, middle, high = statistics.quantiles(pairs, n=4)
         print(
-            f"{name:8} {taken * 1e3:9.2f} ms an epoch of {task.steps} steps  "
-            f"{taken / whole:6.3f} x (fastest {best:.3f} x)"
+            f"{name:8} {statistics.median(found) * 1e3:9.2f} ms an epoch of {task.steps} steps, "
+            f"{middle:.3f} x that of the same round without (half lie in {low:.3f} to {high:.3f})"
         )

@@ -34,7 +34,7 @@ from artifact_fn.training.footprint import footprint
 from artifact_fn.training.member_batches import of_each
 from artifact_fn.training.member_evaluation import evaluate_each
 from artifact_fn.training.member_folds import best_of_each, each_control, stop_each
-from artifact_fn.training.predictions import disagreement, mixture, predict_each
+from artifact_fn.training.member_predictions import disagreement, mixture, predict_each
 from artifact_fn.training.statistics import Sum
 from tests.training.examples import columns, loader, mlp
 

@@ -28,7 +28,7 @@ from artifact_fn.training import (
     taps,
     train_step,
 )
-from artifact_fn.training.diagnostics import tapped
+from artifact_fn.training.diagnostics import observed
 from artifact_fn.training.distribution import counted, density, edges, quantile, share_of_zeros
 from artifact_fn.training.statistics import answers, merge
 from tests.training.examples import columns, loader, parts
@@ -95,7 +95,7 @@ def test_outputs_and_gradients_are_those_of_torchs_hooks() -> None:
     model = functional(Net)
     rule = optim.sgd(0.1)
     state, batch = TrainState.create(model, rule, seed=0), images()
-    step = tapped(
+    step = observed(
         train_step(supervised(model, F.cross_entropy), rule),
         [
             taps.activations(model, reduce=KEPT),
@@ -136,7 +136,7 @@ def test_taps_change_no_bit_of_a_step() -> None:
     rule = optim.adamw(1e-2)
     state, batch = TrainState.create(model, rule, seed=0), images()
     plain = train_step(supervised(model, F.cross_entropy), rule, accumulate=2)
-    watched = tapped(
+    watched = observed(
         plain,
         [
             taps.activations(model, reduce=[*KEPT, reducers.sample(8), reducers.largest()]),
@@ -157,7 +157,7 @@ def test_taps_change_no_bit_of_a_step() -> None:
 def test_update_ratios_are_of_the_step_that_is_taken() -> None:
     p = parts(optim.sgd(0.5))
     batch = columns(6)
-    step = tapped(p.step, [taps.update_ratios("4*")], p.state, batch)
+    step = observed(p.step, [taps.update_ratios("4*")], p.state, batch)
     after, _ = step(p.state, batch)
     found = told(step, p.state, batch)
     moved = [after.params[path] - p.state.params[path] for path in ("4.weight", "4.bias")]
@@ -174,7 +174,7 @@ def test_each_step_of_a_sequence_tells_under_its_name() -> None:
     step = sequence(
         train_step(loss, rule, name="a"), train_step(loss, rule, name="b", only="head/*")
     )
-    watched = tapped(step, [taps.gradient_norms()], state, images())
+    watched = observed(step, [taps.gradient_norms()], state, images())
     found = told(watched, state, images())
     assert {"a/gradient_norm/stem", "a/gradient_norm/head", "b/gradient_norm/head"} <= set(found)
     assert "b/gradient_norm/stem" not in found
@@ -277,25 +277,27 @@ def _wrong(kind: str) -> Any:
     if kind == "twice kept":
         return taps.gradients(reduce=[reducers.mean(), reducers.mean()])
     if kind == "other model":
-        return tapped(p.step, [taps.activations(other)], p.state, batch)
+        return observed(p.step, [taps.activations(other)], p.state, batch)
     if kind == "sample of gradients":
         tap = taps.activation_gradients(p.model, reduce=[reducers.sample()])
-        return tapped(p.step, [tap], p.state, batch)
+        return observed(p.step, [tap], p.state, batch)
     if kind == "two of one name":
-        return tapped(
+        return observed(
             p.step, [taps.activations(p.model), taps.activations(p.model)], p.state, batch
         )
     if kind == "own step":
-        return tapped(lambda state, batch: (state, {}), [taps.gradient_norms()], p.state, batch)
+        return observed(lambda state, batch: (state, {}), [taps.gradient_norms()], p.state, batch)
     if kind == "rows by themselves":
         step = train_step(p.objective, optim.sgd(0.1), clip_rows=1.0)
-        return tapped(step, [taps.activations(p.model)], p.state, batch)
+        return observed(step, [taps.activations(p.model)], p.state, batch)
     if kind == "no tap":
         return diagnostics()
     if kind == "no taps":
         return diagnostics("activations")  # type: ignore[arg-type]
+    if kind == "no batch":
+        return diagnostics(taps.gradient_norms(), steps=0)
     if kind == "units":
-        return tapped(p.step, [taps.dead_units(p.model, dim=3)], p.state, batch)
+        return observed(p.step, [taps.dead_units(p.model, dim=3)], p.state, batch)
     if kind == "gradients of an evaluation":
         return evaluation(
             "val", p.objective, loader(8, 4), taps=[taps.activation_gradients(p.model)]
@@ -304,7 +306,7 @@ def _wrong(kind: str) -> Any:
         routine = evaluation("val", p.objective, loader(8, 4), taps=[taps.activations(other)])
         return routine.prepare(lambda step: step, p.state)
     if kind == "metric of the objective's name":
-        return tapped(p.step, [metrics.accuracy()], p.state, batch)(p.state, batch)
+        return observed(p.step, [metrics.accuracy()], p.state, batch)(p.state, batch)
     if kind == "sample of none":
         return reducers.sample(0)
     if kind == "threshold":
@@ -345,7 +347,8 @@ def _wrong(kind: str) -> Any:
         ("metric of the objective's name", MetricError, "two metrics would be called 'accuracy'"),
         ("sample of none", MetricError, "a sample has at least 1 place; got 0; give"),
         ("threshold", MetricError, "a threshold is a magnitude; got -1.0; give"),
-        ("two routines", Exception, "each score has one maker"),
+        ("no batch", MetricError, "watch at least 1 batch of an epoch; got steps=0; give"),
+        ("two routines", MetricError, "two routines would keep 'gradient_norm/0' of .* names of"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(kind: str, error: type[Exception], message: str) -> None:
@@ -363,7 +366,7 @@ def test_an_objective_that_hands_its_parameters_on_by_itself() -> None:
         two, buffers = model.apply(params, buffers, -batch["x"], key=key, training=training)
         return F.cross_entropy(one - two, batch["y"]), one, buffers
 
-    step = tapped(
+    step = observed(
         train_step(objective(evaluate), rule), [taps.activations(model, "head")], state, batch
     )
     assert told(step, state, batch)["activations/head/histogram"].sum() == 6 * 3 * 2 - 0

@@ -1,4 +1,4 @@
-"""Tap: one thing that is watched inside a step, as a value."""
+"""Kinds of taps: of modules and of a step as a whole, as values."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,10 +6,10 @@ import attrs
 
 from artifact_fn.errors import MetricError, ModelError
 from artifact_fn.training.contracts import Model
+from artifact_fn.training.observed_step import Look
 from artifact_fn.training.reducers import Reducer
 from artifact_fn.training.state import path_matches
 from artifact_fn.training.statistics import Metrics
-from artifact_fn.training.tapped import Look
 from artifact_fn.training.template import Template
 
 

@@ -1,4 +1,4 @@
-"""Tapped: a training step that also tells of what happens inside it."""
+"""ObservedStep: a training step that also tells of what happens inside it."""
 
 # Annotations stay strings: see `step`.
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Look(NamedTuple):
 
 
 @attrs.frozen(eq=False)
-class Tapped:
+class ObservedStep:
     """A train step, and what is watched in it; itself a step.
 
     Not a `TrainStep`: what is made of one (such as flat storage) would lose the taps.

@@ -1,6 +1,7 @@
 """Trackers: backends that are told of runs, from their journals."""
 
 from artifact_fn.runs.trackers.artifact_experiment import ArtifactExperiment
+from artifact_fn.runs.trackers.clearml import ClearML
 from artifact_fn.runs.trackers.contract import (
     Artifact,
     Connection,
@@ -17,10 +18,12 @@ from artifact_fn.runs.trackers.memory import Memory, Told
 from artifact_fn.runs.trackers.mlflow import MLflow
 from artifact_fn.runs.trackers.replay import Undelivered, replay
 from artifact_fn.runs.trackers.tensorboard import TensorBoard
+from artifact_fn.runs.trackers.wandb import WandB
 
 __all__ = [
     "Artifact",
     "ArtifactExperiment",
+    "ClearML",
     "Connection",
     "FileSystem",
     "Head",
@@ -35,5 +38,6 @@ __all__ = [
     "Tracker",
     "TrackerError",
     "Undelivered",
+    "WandB",
     "replay",
 ]

@@ -16,6 +16,8 @@ from artifact_fn.runs.trackers.contract import (
 from artifact_fn.runs.trackers.file_system import FileSystem
 from artifact_fn.runs.trackers.memory import Memory, Told
 from artifact_fn.runs.trackers.mlflow import MLflow
+from artifact_fn.runs.trackers.mlflow_files import load_weights
+from artifact_fn.runs.trackers.mlflow_sweep import sweep_run
 from artifact_fn.runs.trackers.replay import Undelivered, replay
 from artifact_fn.runs.trackers.tensorboard import TensorBoard
 from artifact_fn.runs.trackers.wandb import WandB
@@ -39,5 +41,7 @@ __all__ = [
     "TrackerError",
     "Undelivered",
     "WandB",
+    "load_weights",
     "replay",
+    "sweep_run",
 ]

@@ -1,6 +1,8 @@
 """A run that is told of while it is trained.
 
-    python examples/tracking.py [--backend memory|files|tensorboard|mlflow] [--uri URI] [--out DIR]
+    python examples/tracking.py [--backend BACKEND] [--uri URI] [--out DIR]
+
+Backends are memory, files, tensorboard, mlflow, wandb and clearml; the last two write offline.
 
 Trains a small classifier with a plot every other epoch. The last line is a JSON object: the
 backend, epochs, and how many points the journal has. With `--backend mlflow` and no `--uri`,
@@ -22,7 +24,15 @@ from torch import nn
 import artifact_fn as af
 from artifact_fn import random
 from artifact_fn.folds import every
-from artifact_fn.runs.trackers import FileSystem, Memory, MLflow, TensorBoard, Tracker
+from artifact_fn.runs.trackers import (
+    ClearML,
+    FileSystem,
+    Memory,
+    MLflow,
+    TensorBoard,
+    Tracker,
+    WandB,
+)
 from artifact_fn.training import Routine, TrainState, eager
 from artifact_fn.training.routines import Prepared
 
@@ -43,6 +53,8 @@ def tracker(backend: str, uri: str | None, out: Path) -> Tracker:
         "files": lambda: FileSystem(out / "told"),
         "tensorboard": lambda: TensorBoard(out / "logs"),
         "mlflow": lambda: MLflow(uri or f"sqlite:///{out.absolute()}/mlflow.db", "tracking"),
+        "wandb": lambda: WandB("tracking", offline=out / "told"),
+        "clearml": lambda: ClearML("tracking", offline=out / "told"),
     }
     found: Tracker = made[backend]()
     return found
@@ -51,7 +63,7 @@ def tracker(backend: str, uri: str | None, out: Path) -> Tracker:
 def main() -> None:
     """Train, tell, and count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--backend", default="memory")
+    parser.add_argument("--backend", default="memory", help="where it is told")
     parser.add_argument("--uri", help="of a server, for mlflow")
     parser.add_argument("--out", type=Path, help="where all goes; a temporary directory")
     options = parser.parse_args()

@@ -91,7 +91,7 @@ class Browser:
 
     def picture(self, path: Path, *, whole: bool = False) -> Path:
         """A screenshot as PNG, of what is seen or of the whole page."""
-        options = {"captureBeyondViewport": True} if whole else {}
+        options: dict[str, Any] = {"captureBeyondViewport": True} if whole else {}
         if whole:
             size = self.devtools("Page.getLayoutMetrics")["cssContentSize"]
             options["clip"] = {**size, "scale": 1}

@@ -40,7 +40,7 @@ def report(
         raise CommandError(
             "a report is of one run or more", got="no directory", do="name their directories"
         )
-    path = _value(written(*directories, out=out))
+    path = held(written(*directories, out=out))
     if json:
         told({"file": str(path), "bytes": path.stat().st_size})
     else:
@@ -92,7 +92,7 @@ def show(directory: Path, /, *, json: Annotated[bool, Flag] = False) -> int:
     json
         Print one JSON object.
     """
-    recorded: Recorded = _value(af.load_run(directory))
+    recorded: Recorded = held(af.load_run(directory))
     one = listed(directory)
     best = recorded.best
     if json:
@@ -124,7 +124,7 @@ def show(directory: Path, /, *, json: Annotated[bool, Flag] = False) -> int:
     return 0
 
 
-def _value(outcome: Any) -> Any:
+def held(outcome: Any) -> Any:
     """What an outcome holds.
 
     Raises:

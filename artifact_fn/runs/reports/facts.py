@@ -17,7 +17,6 @@ _SETTINGS = ("optimizer", "data", "until", "select", "control", "seed", "chunk",
 _HISTORY = 200
 """Rows of a history that a page shows."""
 
-
 _CHILD = re.compile(r" ?\([\w.\-]+\): ")
 _MODULE = re.compile(r"(\( (?=\([\w.\-]+\): )| \)| ?\([\w.\-]+\): )")
 

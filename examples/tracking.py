@@ -60,21 +60,13 @@ def tracker(backend: str, uri: str | None, out: Path) -> Tracker:
     return found
 
 
-def main() -> None:
-    """Train, tell, and count."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--backend", default="memory", help="where it is told")
-    parser.add_argument("--uri", help="of a server, for mlflow")
-    parser.add_argument("--out", type=Path, help="where all goes; a temporary directory")
-    options = parser.parse_args()
-    out = options.out or Path(tempfile.mkdtemp(prefix="tracking-"))
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
+def experiment() -> af.Experiment:
+    """A small classifier, with a plot every other epoch."""
     model = af.functional(lambda: nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 2)))
     objective = af.supervised(model, F.cross_entropy, metrics=[af.metrics.accuracy()])
     x = random.normal(random.key(1), (768, 8))
     y = (x[:, 0] * x[:, 1] > 0).to(torch.int64)
-    experiment = af.Experiment(
+    return af.Experiment(
         model=model,
         objective=objective,
         optimizer=af.optim.adamw(1e-2),
@@ -90,9 +82,21 @@ def main() -> None:
         select=af.best("val/loss"),
         wrap=eager,
     )
+
+
+def main() -> None:
+    """Train, tell, and count."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--backend", default="memory", help="where it is told")
+    parser.add_argument("--uri", help="of a server, for mlflow")
+    parser.add_argument("--out", type=Path, help="where all goes; a temporary directory")
+    options = parser.parse_args()
+    out = options.out or Path(tempfile.mkdtemp(prefix="tracking-"))
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
     told = tracker(options.backend, options.uri, out)
     run = unsafe_perform_io(
-        af.run(experiment, out / "run", trackers=[told], linger=60, show=af.progress).unwrap()
+        af.run(experiment(), out / "run", trackers=[told], linger=60, show=af.progress).unwrap()
     )
     history = run.answers["history"]
     count = int(history.notna().to_numpy().sum())

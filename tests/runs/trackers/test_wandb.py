@@ -92,6 +92,19 @@ def test_plots_are_images_and_arrays_are_files(tmp_path: Path) -> None:
         assert copied == (root / "artifacts" / name).read_bytes()
 
 
+def test_a_long_run_spans_many_blocks(tmp_path: Path) -> None:
+    """Of 32 KiB each, as the file is made of them; with rows that lie in two."""
+    root = begun(tmp_path / "run")
+    write(root, [epoch(i, {f"val/{k}": i + k / 7 for k in range(20)}) for i in range(1, 200)])
+    done(replay(root, WandB("heart", offline=tmp_path / "told")))
+    rows, config, _ = held(tmp_path / "told")
+    (file,) = (tmp_path / "told").glob("wandb/offline-run-*/*.wandb")
+    assert file.stat().st_size > 5 * 32768
+    found = scores(rows, config)
+    assert len(found) == len(set(found)) == 199 * 20
+    assert set(found) == scores_of(root)
+
+
 def test_what_is_not_finite_is_told(tmp_path: Path) -> None:
     root = begun(tmp_path / "run")
     write(root, [epoch(1, {"val/x": float("nan"), "val/y": float("-inf")}), STOP])

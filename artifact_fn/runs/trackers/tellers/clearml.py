@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _POLL = 0.1
+_MARK = "artifact_fn.txt"
+"""Says whose session it is; `task.json` is torn if its process is killed at the wrong moment."""
 
 Event = tuple[str, str, str, int, float]
 """A type, a metric, a variant, an iteration, and a value; of an image no value."""
@@ -50,6 +52,7 @@ class Teller:
         self.task.set_parameters(about["parameters"])
         if self.offline:
             self.folder = Path(self.task.get_offline_mode_folder())
+            (self.folder / _MARK).write_text(tag)
             self.there = {event for folder in sessions for event in events_of(folder)}
         else:
             self.there = set(self._served())
@@ -110,8 +113,8 @@ class Teller:
 
 def sessions_of(place: Path, tag: str) -> Iterator[Path]:
     """The folders of a task's offline sessions, the oldest first."""
-    for path in sorted(place.glob("offline/*/task.json"), key=lambda path: path.stat().st_mtime_ns):
-        if tag in json.loads(path.read_text()).get("tags", []):
+    for path in sorted(place.glob(f"offline/*/{_MARK}"), key=lambda path: path.stat().st_mtime_ns):
+        if path.read_text() == tag:
             yield path.parent
 
 

@@ -1,6 +1,8 @@
 """A run that is told of while it is trained.
 
-    python examples/tracking.py [--backend memory|files|tensorboard|mlflow] [--uri URI] [--out DIR]
+    python examples/tracking.py [--backend BACKEND] [--uri URI] [--out DIR]
+
+Backends are memory, files, tensorboard, mlflow, wandb and clearml; the last two write offline.
 
 Trains a small classifier with a plot every other epoch. The last line is a JSON object: the
 backend, epochs, and how many points the journal has. With `--backend mlflow` and no `--uri`,
@@ -22,7 +24,15 @@ from torch import nn
 import artifact_fn as af
 from artifact_fn import random
 from artifact_fn.folds import every
-from artifact_fn.runs.trackers import FileSystem, Memory, MLflow, TensorBoard, Tracker
+from artifact_fn.runs.trackers import (
+    ClearML,
+    FileSystem,
+    Memory,
+    MLflow,
+    TensorBoard,
+    Tracker,
+    WandB,
+)
 from artifact_fn.training import Routine, TrainState, eager
 from artifact_fn.training.routines import Prepared
 
@@ -43,26 +53,20 @@ def tracker(backend: str, uri: str | None, out: Path) -> Tracker:
         "files": lambda: FileSystem(out / "told"),
         "tensorboard": lambda: TensorBoard(out / "logs"),
         "mlflow": lambda: MLflow(uri or f"sqlite:///{out.absolute()}/mlflow.db", "tracking"),
+        "wandb": lambda: WandB("tracking", offline=out / "told"),
+        "clearml": lambda: ClearML("tracking", offline=out / "told"),
     }
     found: Tracker = made[backend]()
     return found
 
 
-def main() -> None:
-    """Train, tell, and count."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--backend", default="memory")
-    parser.add_argument("--uri", help="of a server, for mlflow")
-    parser.add_argument("--out", type=Path, help="where all goes; a temporary directory")
-    options = parser.parse_args()
-    out = options.out or Path(tempfile.mkdtemp(prefix="tracking-"))
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
+def experiment() -> af.Experiment:
+    """A small classifier, with a plot every other epoch."""
     model = af.functional(lambda: nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 2)))
     objective = af.supervised(model, F.cross_entropy, metrics=[af.metrics.accuracy()])
     x = random.normal(random.key(1), (768, 8))
     y = (x[:, 0] * x[:, 1] > 0).to(torch.int64)
-    experiment = af.Experiment(
+    return af.Experiment(
         model=model,
         objective=objective,
         optimizer=af.optim.adamw(1e-2),
@@ -78,9 +82,21 @@ def main() -> None:
         select=af.best("val/loss"),
         wrap=eager,
     )
+
+
+def main() -> None:
+    """Train, tell, and count."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--backend", default="memory", help="where it is told")
+    parser.add_argument("--uri", help="of a server, for mlflow")
+    parser.add_argument("--out", type=Path, help="where all goes; a temporary directory")
+    options = parser.parse_args()
+    out = options.out or Path(tempfile.mkdtemp(prefix="tracking-"))
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
     told = tracker(options.backend, options.uri, out)
     run = unsafe_perform_io(
-        af.run(experiment, out / "run", trackers=[told], linger=60, show=af.progress).unwrap()
+        af.run(experiment(), out / "run", trackers=[told], linger=60, show=af.progress).unwrap()
     )
     history = run.answers["history"]
     count = int(history.notna().to_numpy().sum())

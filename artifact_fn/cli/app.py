@@ -7,6 +7,7 @@ from cyclopts import App, CycloptsError
 from artifact_fn.cli.examining import doctor, summary
 from artifact_fn.cli.looking import ls, report, show
 from artifact_fn.cli.running import resume, run
+from artifact_fn.cli.telling import replay
 from artifact_fn.cli.told import complain
 from artifact_fn.errors import ArtifactFnError, CommandError
 from artifact_fn.runs.faults import Interrupted
@@ -21,7 +22,7 @@ def app() -> App:
         result_action="return_value",
         help_format="plaintext",
     )
-    for command in (run, resume, report, ls, show, doctor, summary):
+    for command in (run, resume, report, replay, ls, show, doctor, summary):
         made.command(command)
     made.register_install_completion_command()
     return made

@@ -15,6 +15,7 @@ import pytest
 from artifact_fn import tree
 from artifact_fn.cli import main
 from artifact_fn.cli.target import Target
+from artifact_fn.cli.telling import tracker_at
 from artifact_fn.errors import CommandError
 from artifact_fn.runs import load_run
 from artifact_fn.runs.description import describe
@@ -115,8 +116,60 @@ def test_a_directory_is_found_where_none_is_given(
     assert sorted(p.name for p in (at / "runs").iterdir()) == ["patients-1", "patients-2"]
 
 
+def test_a_tracker_is_told_afterwards(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called(capsys, "run", SMALL, "--epochs", "2", "--out", "heart/a")[0] == 0
+    for _ in range(2):
+        code, out, _ = called(capsys, "replay", "heart/a", "--to", "files:told", "--json")
+        assert code == 0
+        told = json.loads(out)
+        assert told == {"directory": "heart/a", "tracker": f"files {at}/told", "records": 3}
+    assert len(list(at.glob("told/a-*/epochs/*.json"))) == 2
+    code, out, err = called(capsys, "replay", "heart/b", "--to", "files:told")
+    assert (code, out) == (1, "")
+    assert "error:" in err
+    code, _, err = called(
+        capsys, "replay", "heart/a", "--to", "mlflow:http://127.0.0.1:9", "--patience", "0.1"
+    )
+    # Where MLflow is not installed, that is said; else that nobody answers.
+    assert code == 1
+    assert "pip install 'artifact-fn[mlflow]'" in err or "could not be told all of the run" in err
+
+
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [
+        ("mlflow:http://h:5000", "mlflow http://h:5000 heart"),
+        ("mlflow:sqlite:///x/mlflow.db", "mlflow sqlite:///x/mlflow.db heart"),
+        ("tensorboard:/logs", "tensorboard /logs"),
+        ("files:/logs", "files /logs"),
+        ("wandb:/logs", "wandb heart /logs"),
+        ("clearml:/logs", "clearml heart /logs"),
+        ("artifact-experiment:mlflow", "artifact-experiment mlflow heart"),
+    ],
+)
+def test_trackers_are_written_as_backend_and_place(to: str, name: str) -> None:
+    assert tracker_at(to, "heart").name == name
+
+
 MISTAKES: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no module": (("run", "nothing.here:x"), 2, r"there is no module nothing.here\n  got: No mod"),
+    "no backend": (
+        ("replay", "x", "--to", "wb:x"),
+        2,
+        "no backend 'wb'\n  got: wb:x\n  do:  write one",
+    ),
+    "no Neptune": (
+        ("replay", "x", "--to", "neptune:p"),
+        2,
+        "Neptune cannot be told\n  got: its ser",
+    ),
+    "nowhere": (("replay", "x", "--to", "files"), 2, "files does not say where\n  got: no dir"),
+    "nothing to tell": (
+        ("replay", "--to", "files:x"),
+        2,
+        "a run is to be told\n  got: no directory",
+    ),
+    "a file store": (("replay", "x", "--to", "mlflow:mlruns"), 1, "MLflow's file store keeps"),
     "no colon": (("run", "nothing"), 2, r"an experiment is named module:name\n  got: nothing"),
     "no file": (("run", "no.py:x"), 2, r"there is no file no.py"),
     "no name": (("run", f"{PATIENTS}:x"), 2, r"holds no 'x'\n  got: experiments well\n  do:  name"),

@@ -148,13 +148,13 @@ def test_a_diagnosis_of_nothing() -> None:
 
 def test_the_examples_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
-    for name in ("binary_classification", "resume"):
-        module = __import__(name)
-        patient = (
-            module.experiment(compiled=False)
-            if name == "binary_classification"
-            else module.experiment(4, compiled=False)
-        )
+    options: dict[str, dict[str, Any]] = {
+        "binary_classification": {"compiled": False},
+        "resume": {"epochs": 4, "compiled": False},
+        "tracking": {},
+    }
+    for name, given in options.items():
+        patient = __import__(name).experiment(**given)
         found = doctor(patient, steps=20)
         assert found.well, (name, found.findings)
         assert not found.notes

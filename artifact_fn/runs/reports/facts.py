@@ -18,6 +18,9 @@ _SETTINGS = ("optimizer", "data", "until", "select", "control", "seed", "chunk",
 _HISTORY = 200
 """Rows of a history that a page shows."""
 
+_CHILD = re.compile(r" ?\([\w.\-]+\): ")
+_MODULE = re.compile(r"(\( (?=\([\w.\-]+\): )| \)| ?\([\w.\-]+\): )")
+
 
 @attrs.frozen
 class Facts:
@@ -99,8 +102,36 @@ def architecture(description: Mapping[str, str]) -> str:
     """The model as its description has it; empty if it says nothing."""
     for path, text in description.items():
         if path.startswith("model") and "(" in text and text.split("(")[0].strip().isidentifier():
-            return text.removeprefix("Call( (module): ")[: -2 if text.startswith("Call(") else None]
+            inner = text.removeprefix("Call( (module): ")
+            return laid_out(inner[: -2 if text.startswith("Call(") else None])
     return ""
+
+
+def laid_out(module: str) -> str:
+    """A module's representation on lines of its own again, of which descriptions make one.
+
+    Example:
+        >>> print(laid_out("Sequential( (0): Linear(4, 2) (1): Block( (a): ReLU() ) )"))
+        Sequential(
+          (0): Linear(4, 2)
+          (1): Block(
+            (a): ReLU()
+          )
+        )
+    """
+    lines, depth = [""], 0
+    for part in _MODULE.split(module):
+        if part.endswith("( ") or part == " )":
+            depth += 1 if part.endswith("( ") else -1
+        if part == "( ":
+            lines[-1] += "("
+        elif part == " )":
+            lines.append("  " * depth + ")")
+        elif _CHILD.match(part):
+            lines.append("  " * depth + part.lstrip())
+        else:
+            lines[-1] += part
+    return "\n".join(lines)
 
 
 def differing(descriptions: Mapping[str, Mapping[str, str]]) -> Rows:

@@ -25,6 +25,7 @@ from artifact_fn.runs.trackers.contract import (
     TrackerError,
 )
 from artifact_fn.runs.trackers.extra import needed
+from artifact_fn.runs.trackers.mlflow_files import upload
 from artifact_fn.runs.trackers.names import mapped
 from artifact_fn.runs.trackers.reach import reach
 from artifact_fn.runs.trackers.secrets import check_address
@@ -59,10 +60,10 @@ class MLflow:
             (SQLite) in the parent of the run's directory.
         experiment: Its name; by default that of the parent of the run's directory.
         run: Its name; by default that of its directory.
-        parent: Id of the MLflow run that it is shown under, such as that of a sweep.
+        parent: Id of the MLflow run that it is shown under, such as `sweep_run` answers.
         axis: What MLflow calls the step; the other one is told as a metric or by the time.
         weights: Whether the selected weights of a run that has finished are uploaded, as
-            `weights/selected.safetensors`.
+            `weights/selected.safetensors`, from where `load_weights` takes them.
 
     Raises:
         TrackerError: `uri` has a password in it, or names a directory: MLflow has closed its file
@@ -127,7 +128,7 @@ class MLflow:
         experiment = found.experiment_id if found else client.create_experiment(name, place)
         runs = client.search_runs([experiment], filter_string=f"tags.`{ID}` = '{head.id}'")
         run = runs[0] if runs else self._create(client, experiment, head)
-        connection = _Connection(self, head, client, address, run.info.run_id, bool(runs))
+        connection = _Connection(self, head, client, address, run.info, bool(runs))
         connection.begin(run)
         return connection
 
@@ -143,7 +144,7 @@ class _Connection:
     head: Head
     client: Any
     address: str
-    run: str
+    info: Any  # of the run
     known: bool  # there may be more in it than this connection has told
     looked: dict[str, set[tuple[int, int]]] = attrs.field(factory=dict)
     renamed: dict[str, str] = attrs.field(factory=dict)
@@ -157,9 +158,9 @@ class _Connection:
         changed = {f"changed.{k}": v for k, v in params.items() if k in then and then[k] != v}
         tags = {_SOURCES.get(name, f"begun.{name}"): v for name, v in self.head.tags.items()}
         for part in _parts([mlflow.Param(*pair) for pair in fresh.items()], _TAGS):
-            self.client.log_batch(self.run, params=part)
+            self.client.log_batch(self.info.run_id, params=part)
         self.tags({**tags, **changed, **self.named()})
-        self.client.log_artifact(self.run, str(self.head.root / "experiment.json"))
+        upload(self.client, self.address, self.info, self.head.root / "experiment.json")
 
     def key(self, name: str) -> str:
         """A name that MLflow takes; if it is another, the original becomes a tag."""
@@ -179,7 +180,7 @@ class _Connection:
         mlflow = needed("mlflow.entities", "mlflow")
         made = [mlflow.RunTag(key, value[:5000]) for key, value in tags.items()]
         for part in _parts(made, _TAGS):
-            self.client.log_batch(self.run, tags=part)
+            self.client.log_batch(self.info.run_id, tags=part)
 
     def send(self, items: Sequence[Item]) -> None:
         reach(self.address)
@@ -190,7 +191,7 @@ class _Connection:
                 if isinstance(item, Artifact):
                     item.content()  # it is what was written
                     path = "/".join(["artifacts", mapped(item.name)])
-                    self.client.log_artifact(self.run, str(item.path), path)
+                    upload(self.client, self.address, self.info, item.path, path)
             last = [item for item in items if isinstance(item, Status)][-1:]
             for status in last:
                 self._status(status)
@@ -215,28 +216,28 @@ class _Connection:
                     made.append(mlflow.Metric(key, value, time, at))
         self.tags(self.named())
         for part in _parts(made, _METRICS):
-            self.client.log_batch(self.run, metrics=part)
+            self.client.log_batch(self.info.run_id, metrics=part)
 
     def _there(self, key: str) -> set[tuple[int, int]]:
         """Steps and times of a metric that were there when this connection was made."""
         if not self.known:
             return set()
         if key not in self.looked:
-            history = self.client.get_metric_history(self.run, key)
+            history = self.client.get_metric_history(self.info.run_id, key)
             self.looked[key] = {(point.step, point.timestamp) for point in history}
         return self.looked[key]
 
     def _status(self, status: Status) -> None:
         if status.state == "running":
-            self.client.update_run(self.run, status="RUNNING")
+            self.client.update_run(self.info.run_id, status="RUNNING")
             return
         self.tags({"artifact_fn.reason": status.reason})
         if status.state == "finished" and self.tracker.weights:
             with tempfile.TemporaryDirectory() as place:
                 for path in export_selected(self.head.root, Path(place)):
-                    self.client.log_artifact(self.run, str(path), "weights")
+                    upload(self.client, self.address, self.info, path, "weights")
         ended = round(status.at * 1000)
-        self.client.set_terminated(self.run, _STATES[status.state], end_time=ended)
+        self.client.set_terminated(self.info.run_id, _STATES[status.state], end_time=ended)
 
     def close(self) -> None:
         """The client keeps nothing back."""

@@ -18,8 +18,8 @@ import pytest
 
 from artifact_fn import tree
 from artifact_fn.folds import Fold, Stop, Stopper, at_most
-from artifact_fn.runs import Saving, import_weights, resume, run
-from artifact_fn.runs.trackers import MLflow, TrackerError, replay
+from artifact_fn.runs import Saving, resume, run
+from artifact_fn.runs.trackers import MLflow, TrackerError, load_weights, replay, sweep_run
 from artifact_fn.runs.trackers.feeder import Feeder
 from artifact_fn.runs.trackers.mlflow import ID, STEP
 from tests.runs.examples import done, experiment
@@ -134,10 +134,10 @@ def test_what_is_read_back_is_the_journal(server: Server, tmp_path: Path) -> Non
     assert (info["status"], info["run_name"]) == ("FINISHED", "run")
     assert int(info["start_time"]) == 1772366400_000
     assert int(info["end_time"]) == 1772366407_500
-    client = mlflow.MlflowClient(server.uri)
-    found = [f.path for f in client.list_artifacts(info["run_id"], "artifacts/val/curve")]
+    listed = f"artifacts/list?run_id={info['run_id']}"
+    found = [f["path"] for f in server.ask(f"{listed}&path=artifacts/val/curve")["files"]]
     assert found == [f"artifacts/val/curve/{i:06}.png" for i in range(1, 6)]
-    assert "experiment.json" in [f.path for f in client.list_artifacts(info["run_id"])]
+    assert "experiment.json" in [f["path"] for f in server.ask(listed)["files"]]
 
 
 def test_numbers_that_are_none(server: Server, tmp_path: Path) -> None:
@@ -272,15 +272,42 @@ def test_a_database_beside_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
     assert set(points) == expected
     assert len(points) == len(expected)
-    path = client.download_artifacts(told.info.run_id, "weights/selected.safetensors")
     best = answer.answers["selected"].state
-    assert tree.identical(import_weights(path, given.state()).params, best.params)
+    uri = f"sqlite:///{tmp_path}/sweep/mlflow.db"
+    taken = load_weights(told.info.run_id, given.state(), uri=uri)
+    assert tree.identical((taken.params, taken.buffers), (best.params, best.buffers))
 
     longer = experiment(until=at_most(4))
     done(resume(longer, root, trackers=[MLflow()], allow={"until"}, linger=120))
     (told,) = client.search_runs([at])
     assert told.info.status == "FINISHED"
     assert any(key.startswith("changed.until") for key in told.data.tags)
+
+
+def test_a_sweep_is_one_run_with_others_below_it(server: Server, tmp_path: Path) -> None:
+    """Told to a server that keeps their files, from where weights are taken back."""
+    parents = {
+        name: [sweep_run(name, uri=server.uri, experiment="sweeps") for _ in range(2)]
+        for name in ("rates", 'it\'s "odd"')
+    }
+    assert [len(set(ids)) for ids in parents.values()] == [1, 1]
+    (parent, _), _ = parents.values()
+    best = {}
+    for seed in (0, 1):
+        given = experiment(seed=seed)
+        tracker = MLflow(server.uri, experiment="sweeps", run=f"seed {seed}", parent=parent)
+        answer = done(run(given, tmp_path / f"{seed}", trackers=[tracker], linger=60))
+        best[f"seed {seed}"] = answer.answers["selected"].state
+    below = [
+        told
+        for told in server.runs("sweeps")
+        if {"key": "mlflow.parentRunId", "value": parent} in told["data"]["tags"]
+    ]
+    assert {told["info"]["run_name"] for told in below} == set(best)
+    for told in below:
+        info = told["info"]
+        taken = load_weights(info["run_id"], experiment().state(), uri=server.uri)
+        assert tree.identical(taken.params, best[info["run_name"]].params)
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/x", "C:\\runs"])

@@ -91,5 +91,9 @@ class EnsembleError(ArtifactFnError):
     """Members of an ensemble cannot be made, or trained, together."""
 
 
+class SweepError(ArtifactFnError):
+    """A sweep was configured with impossible values, or what it needs is not installed."""
+
+
 class CommandError(ArtifactFnError):
     """A command was given what it cannot take."""

@@ -82,7 +82,7 @@ def _folded(session: Session) -> Run[TrainState]:
     folds = named(everything(experiment))
     watched = finite(experiment.state())
     stop: Stop | None = folds.extract(at.carry)[UNTIL]
-    begin, saved = at.place, _Saved(int(at.place.state.step), session.clock())
+    begin, saved = at.place, _Saved(at.place.state.steps, session.clock())
     began = session.clock() - at.place.elapsed
     with contextlib.closing(_events(session.stream)) as events:
         while stop is None:
@@ -145,7 +145,7 @@ class _Saved:
             return True
         if saving.steps is None:
             return False
-        return int(place.state.step) // saving.steps > self.step // saving.steps
+        return place.state.steps // saving.steps > self.step // saving.steps
 
 
 def _save(session: Session, at: Position) -> _Saved:
@@ -167,7 +167,7 @@ def _epochs(selected: Any) -> Iterator[Epoch[Any]]:
 
 def _journalled(session: Session, epoch: Epoch[TrainState]) -> None:
     """Write an epoch down, unless it was before a crash, with the same scores."""
-    record = epoch_record(epoch, {}, step=int(epoch.state.step))
+    record = epoch_record(epoch, {}, step=epoch.state.steps)
     before = [r for r in session.journal.records if r["kind"] == "epoch"]
     known = next((r for r in reversed(before) if r["epoch"] == epoch.index), None)
     if known is not None and known["scores"] == record["scores"]:

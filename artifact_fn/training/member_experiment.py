@@ -81,7 +81,7 @@ def train_each(
     stops = stop_each(experiment.until, members)
     steered = experiment.control is not unchanged
     control = (
-        in_order(each_control(experiment.control, members), stops.control)
+        in_order(stops.control, each_control(experiment.control, members))
         if steered
         else stops.control
     )

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from artifact_fn import optim
 from artifact_fn.folds import at_most, best, diverged
+from artifact_fn.folds.cadence import Cadence
 from artifact_fn.training import (
     Experiment,
     best_of_each,
@@ -26,7 +27,7 @@ TRAIN, VAL = loader(48, 16), loader(32, 16)
 EPOCHS = 6
 
 
-def one(point: Mapping[str, Any], **changes: Any) -> Experiment:
+def one(point: Mapping[str, Any], every: int | Cadence = 1, **changes: Any) -> Experiment:
     """A small model at a learning rate; 3 steps an epoch."""
     model = functional(mlp)
     objective = supervised(model, F.cross_entropy)
@@ -36,7 +37,7 @@ def one(point: Mapping[str, Any], **changes: Any) -> Experiment:
         "optimizer": optim.sgd(point["lr"]),
         "data": {"train": TRAIN, "val": VAL},
         "until": at_most(EPOCHS),
-        "routines": [evaluation("val", objective)],
+        "routines": [evaluation("val", objective, every=every)],
         "select": best("val/loss"),
         "wrap": eager,
     }

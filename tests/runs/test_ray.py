@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from artifact_fn import tree
@@ -36,18 +35,82 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 
 
+PROGRAM = """
+import time
+from pathlib import Path
+from tests.runs.sweeping import one
+
+def slow(point):
+    def due(epoch):
+        while epoch > 2 and not Path({go!r}).exists():
+            time.sleep(0.05)
+        return True
+    return one(point, every=due)
+"""
+
+
+def test_a_sweep_whose_process_was_killed_is_taken_up(tmp_path: Path) -> None:
+    """On a cluster of its own, which dies with it, and before the other is there."""
+    go, root = tmp_path / "go", tmp_path / "s"
+    (tmp_path / "slowly.py").write_text(PROGRAM.format(go=str(go)))
+    begin = (
+        "from slowly import slow\nfrom ray import tune\n"
+        "from artifact_fn.runs.sweeps import sweep, resume_sweep\n"
+    )
+    rates = "{'lr': tune.grid_search([0.1, 0.01])}"
+    ways = {
+        "sweep": f"sweep(slow, {rates}, {str(root)!r}, score='val/loss', trials=1, workers=1).unwrap()",
+        "resume": f"resume_sweep(slow, {str(root)!r}, workers=1).unwrap()",
+    }
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    first = subprocess.Popen(
+        [sys.executable, "-c", begin + ways["sweep"]],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while not any(len(read(path).records) >= 2 for path in root.glob("trials/*/journal.jsonl")):
+            assert first.poll() is None, "it ended by itself"
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    found = done(load_sweep(root))
+    assert not found.ended
+    assert [trial.status for trial in found.trials] == ["left"]
+    go.touch()
+    subprocess.run(
+        [sys.executable, "-c", begin + ways["resume"]], env=environment, check=True, timeout=240
+    )
+    again = done(load_sweep(root))
+    assert again.ended
+    assert [trial.status for trial in again.trials] == ["ended", "ended"]
+    assert found.trials[0].name in {trial.name for trial in again.trials}
+    for trial in again.trials:
+        alone = one(trial.point).fit()
+        assert tree.identical(done(load_run(trial.directory)).state, alone.last.state)
+    assert isinstance(fault(resume_sweep(one, tmp_path / "none")), Missing)
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without processors and two nodes with one each, on loopback."""
+    """A head without processors and two nodes with one each, on loopback.
+
+    Not at 127.0.0.1, in whose place Ray would look for an address that others can reach.
+    """
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     store = {"object_store_memory": 80 * 2**20}
-    head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.1", **store}
+    head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.2", **store}
     made = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(2):
-            made.add_node(num_cpus=1, node_ip_address="127.0.0.1", **store)
+            made.add_node(num_cpus=1, node_ip_address="127.0.0.2", **store)
         ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
         made.wait_for_nodes()
         yield made
@@ -60,20 +123,13 @@ def dying(point: Mapping[str, Any]) -> Experiment:
     """Its worker is killed once, when two epochs are on disk."""
     flag = Path(point["flag"])
 
-    def lost(epoch: Any) -> None:
+    def due(epoch: int) -> bool:
         if epoch == 3 and not flag.exists():
             flag.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        return True
 
-    experiment = one(point)
-    (val,) = experiment.routines
-    due = val.due
-
-    def watched(epoch: int) -> bool:
-        lost(epoch)
-        return due(epoch)
-
-    return attrs.evolve(experiment, routines=[attrs.evolve(val, due=watched)])
+    return one(point, every=due)
 
 
 def test_halving_on_two_workers(tmp_path: Path, cluster: Any) -> None:
@@ -153,67 +209,5 @@ def test_what_changes_points_is_refused(tmp_path: Path) -> None:
     changing = schedulers.PopulationBasedTraining(
         time_attr="epoch", hyperparam_mutations={"lr": [0.1, 0.2]}
     )
-    with pytest.raises(SweepError, match="one experiment from its beginning .* got Population"):
+    with pytest.raises(SweepError, match=r"one experiment from its beginning .* got Population"):
         sweep(one, {"lr": 0.1}, tmp_path, score="val/loss", scheduler=changing)
-
-
-PROGRAM = """
-import time
-from pathlib import Path
-import attrs
-from tests.runs.sweeping import one
-
-def slow(point):
-    experiment = one(point)
-    (val,) = experiment.routines
-    def due(epoch):
-        while epoch > 2 and not Path({go!r}).exists():
-            time.sleep(0.05)
-        return True
-    return attrs.evolve(experiment, routines=[attrs.evolve(val, due=due)])
-"""
-
-
-def test_a_sweep_whose_process_was_killed_is_taken_up(tmp_path: Path) -> None:
-    """On a cluster of its own, which dies with it."""
-    go, root = tmp_path / "go", tmp_path / "s"
-    (tmp_path / "slowly.py").write_text(PROGRAM.format(go=str(go)))
-    begin = (
-        "from slowly import slow\nfrom ray import tune\n"
-        "from artifact_fn.runs.sweeps import sweep, resume_sweep\n"
-    )
-    rates = "{'lr': tune.grid_search([0.1, 0.01])}"
-    ways = {
-        "sweep": f"sweep(slow, {rates}, {str(root)!r}, score='val/loss', trials=1, workers=1).unwrap()",
-        "resume": f"resume_sweep(slow, {str(root)!r}, workers=1).unwrap()",
-    }
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
-    first = subprocess.Popen(
-        [sys.executable, "-c", begin + ways["sweep"]],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 240
-        while not any(len(read(path).records) >= 2 for path in root.glob("trials/*/journal.jsonl")):
-            assert first.poll() is None, "it ended by itself"
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    finally:
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
-    found = done(load_sweep(root))
-    assert not found.ended
-    assert [trial.status for trial in found.trials] == ["left"]
-    go.touch()
-    subprocess.run([sys.executable, "-c", begin + ways["resume"]], env=environment, check=True)
-    again = done(load_sweep(root))
-    assert again.ended
-    assert [trial.status for trial in again.trials] == ["ended", "ended"]
-    assert found.trials[0].name in {trial.name for trial in again.trials}
-    for trial in again.trials:
-        alone = one(trial.point).fit()
-        assert tree.identical(done(load_run(trial.directory)).state, alone.last.state)
-    assert isinstance(fault(resume_sweep(one, tmp_path / "none")), Missing)

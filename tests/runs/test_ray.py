@@ -1,6 +1,7 @@
 """Ray: sweeps on a local cluster of two workers, whatever dies. Skipped where Ray is not installed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -203,6 +204,16 @@ def test_optuna_tries_ensembles(tmp_path: Path, cluster: Any) -> None:
     there = done(load_run(found.best.directory))
     assert there.state.step.shape == (3,)
     assert there.history["val/loss"].min() == found.best.score
+
+
+def test_the_page_runs(cluster: Any) -> None:
+    page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "sweeps"}
+    for block in re.findall(r"^```py(?:thon)?\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "sweeps.md", "exec"), names)
+    assert len(names["swept"].trials) == 4
+    assert names["best"].best.index == names["swept"].best.epoch
+    assert len(done(names["outcome"]).trials) == 3
 
 
 def test_what_changes_points_is_refused(tmp_path: Path) -> None:

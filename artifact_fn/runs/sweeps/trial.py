@@ -22,6 +22,7 @@ from artifact_fn.runs.faults import Fault, Missing
 from artifact_fn.runs.run import resume, run
 from artifact_fn.runs.saving import Saving
 from artifact_fn.runs.storage import files
+from artifact_fn.runs.sweeps.kernels import own_cache
 from artifact_fn.runs.sweeps.places import Places, plain, told, write_record
 from artifact_fn.training.experiment import Experiment
 from artifact_fn.training.state import TrainState
@@ -79,7 +80,8 @@ def work(trials: Trials, name: str, point: Point, report: Report) -> None:
         write_record(told(where), about)
     fault: ArtifactFnError | None
     try:
-        outcome = _gone_on(trials, where, point, report)
+        with own_cache():
+            outcome = _gone_on(trials, where, point, report)
         fault = unsafe_perform_io(outcome.swap().value_or(None))
     except ArtifactFnError as mistake:
         fault = mistake

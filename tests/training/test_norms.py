@@ -64,7 +64,7 @@ def test_what_is_not_torchs_own_stays() -> None:
 
     others = [nn.ReLU(), Other(3), nn.BatchNorm1d(3, track_running_stats=False)]
     assert all(normed(other) is None for other in others)
-    assert normed(nn.BatchNorm1d(3, momentum=None)) is None  # type: ignore[arg-type]
+    assert normed(nn.BatchNorm1d(3, momentum=None)) is None
     assert str(normed(nn.BatchNorm1d(3))) == str(nn.BatchNorm1d(3))
 
 

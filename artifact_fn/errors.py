@@ -104,5 +104,9 @@ class ParallelError(ArtifactFnError):
     """Processes cannot train together, or no longer agree."""
 
 
+class SweepError(ArtifactFnError):
+    """A sweep was configured with impossible values, or what it needs is not installed."""
+
+
 class CommandError(ArtifactFnError):
     """A command was given what it cannot take."""

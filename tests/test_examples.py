@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 EXAMPLE = EXAMPLES / "binary_classification.py"
 
@@ -103,3 +105,14 @@ def test_a_run_is_told_of(tmp_path: Path) -> None:
     assert answer == {"backend": "files", "epochs": 12, "points": 12 * 6}
     assert len(list(tmp_path.glob("told/*/epochs/*.json"))) == 12
     assert len(list(tmp_path.glob("told/*/artifacts/train/weights/*.png"))) == 6
+
+
+def test_a_sweep_on_a_cluster_of_two_workers(tmp_path: Path) -> None:
+    pytest.importorskip("ray.tune")
+    out = tmp_path / "sweep"
+    told = ran("--trials", "4", "--seeds", "2", "--epochs", "3", "--out", str(out), example="sweep")
+    assert told["trials"] == 4
+    assert told["failed"] == 0
+    assert told["loaded_epochs"] == 3
+    assert told["members"] == 2
+    assert len(list(out.glob("trials/*/experiment.json"))) == 4

@@ -29,6 +29,16 @@ def score_of(name: str, member: int) -> str:
     return f"{name}[{member}]"
 
 
+def is_member(name: str) -> bool:
+    """Whether a score is that of one member.
+
+    Example:
+        >>> is_member("val/loss[3]"), is_member("val/loss")
+        (True, False)
+    """
+    return _MEMBER.fullmatch(name) is not None
+
+
 def members_of(epoch: Epoch[Any], members: int) -> list[Epoch[None]]:
     """An epoch as each member sees it: its own scores by their plain names, and no state."""
     scores: list[dict[str, float]] = [{} for _ in range(members)]

@@ -58,7 +58,7 @@ def located(
     for cut in cuts(eager(step), begin.state, source, epoch=epoch, start=begin.cursor, chunk=1):
         bad = first_bad(cut.state, watched)
         if bad is not None:
-            return bad, int(cut.state.step)
+            return bad, cut.state.steps
     return None, None
 
 

@@ -35,7 +35,7 @@ class Position:
     @property
     def mark(self) -> Mark:
         """Of its checkpoint. Reads the step from the device."""
-        return Mark(self.place.completed, int(self.place.state.step))
+        return Mark(self.place.completed, self.place.state.steps)
 
     def value(self) -> dict[str, Any]:
         """What is saved; `of_value` undoes it.

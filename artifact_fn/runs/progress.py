@@ -83,7 +83,7 @@ def progress(
                 else:
                     kept = selection.step(kept, event) if selection else ()
                     shown_so_far = _scores(event, kept, best)
-                    place = [f"epoch {event.index}", f"step {event.state.step.item()}"]
+                    place = [f"epoch {event.index}", f"step {event.state.steps}"]
                     if shown.is_terminal:
                         live.update("", refresh=True)
                     shown.print(

@@ -49,9 +49,9 @@ class Recorded:
 
     @property
     def best(self) -> Epoch[TrainState] | None:
-        """The selected epoch, the first of several."""
+        """The selected epoch, the first of several; None where a selection is no epoch's."""
         first = self.selected[:1] if isinstance(self.selected, tuple) else [self.selected]
-        return next(iter(first), None)
+        return next((epoch for epoch in first if isinstance(epoch, Epoch)), None)
 
     def artifact(self, name: str, epoch: int) -> Any:
         """An artifact of an epoch: an array, a value, or the bytes of a PNG.

@@ -102,7 +102,7 @@ def _folded(session: Session) -> Run[TrainState]:
     folds = named(everything(experiment))
     watched = finite(experiment.state())
     stop: Stop | None = folds.extract(at.carry)[UNTIL]
-    begin, saved = at.place, _Saved(int(at.place.state.step), session.clock())
+    begin, saved = at.place, _Saved(at.place.state.steps, session.clock())
     began = session.clock() - at.place.elapsed
     with contextlib.closing(_events(session.stream)) as events:
         while stop is None:
@@ -176,7 +176,7 @@ class _Saved:
             return True
         if saving.steps is None:
             return False
-        return int(place.state.step) // saving.steps > self.step // saving.steps
+        return place.state.steps // saving.steps > self.step // saving.steps
 
 
 def _save(session: Session, at: Position) -> _Saved:
@@ -199,7 +199,7 @@ def _epochs(selected: Any) -> Iterator[Epoch[Any]]:
 
 def _journalled(session: Session, epoch: Epoch[TrainState]) -> None:
     """Write an epoch down, unless it was before a crash, with the same scores."""
-    record = epoch_record(epoch, {}, step=int(epoch.state.step))
+    record = epoch_record(epoch, {}, step=epoch.state.steps)
     known = session.known.get(epoch.index)
     if known is not None and known["scores"] == record["scores"]:
         return

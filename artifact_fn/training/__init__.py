@@ -28,6 +28,7 @@ from artifact_fn.training.judged import Outcome, collected, validation
 from artifact_fn.training.loop import epochs, fit
 from artifact_fn.training.losses import from_output, weighted
 from artifact_fn.training.member_evaluation import evaluate_each
+from artifact_fn.training.member_experiment import train_each
 from artifact_fn.training.member_folds import best_of_each, each_control, stop_each
 from artifact_fn.training.member_predictions import disagreement, mixture, predict_each
 from artifact_fn.training.objectives import minimise, objective, supervised
@@ -104,6 +105,7 @@ __all__ = [
     "stop_each",
     "supervised",
     "taps",
+    "train_each",
     "train_step",
     "typed",
     "validation",

@@ -78,6 +78,8 @@ class Experiment:
         folds: More folds over the epochs, by the name of their answer.
         seed: Of weights, orders and everything drawn, 0 <= seed < 2**64.
         step: The training step, where it is not `train_step(objective, optimizer)`.
+        begin: Makes the state before the first step, where that is not `TrainState.create`'s; the
+            same one each time.
         only: Which parameters each of several optimizers trains (see `TrainState.create`).
         wrap: How steps are compiled; `training.eager` leaves them as they are.
         chunk: Steps between two cuts (see `epochs`), where a run may be saved and interrupted.
@@ -123,6 +125,7 @@ class Experiment:
     control: Control = unchanged
     seed: int = 0
     step: Step[TrainState] | None = None
+    begin: Callable[[], TrainState] | None = None
     only: Mapping[str, str] | None = None
     wrap: Callable[[Step[TrainState]], Step[TrainState]] = _wrapped
     chunk: int | None = None
@@ -133,6 +136,8 @@ class Experiment:
 
     def state(self) -> TrainState:
         """The state before the first step; the same one each time."""
+        if self.begin is not None:
+            return place(self.begin(), self.device)
         state = TrainState.create(self.model, self.optimizer, seed=self.seed, only=self.only)
         return place(state, self.device)
 

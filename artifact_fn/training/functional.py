@@ -181,6 +181,8 @@ def _apply(template: Template) -> Any:
         watching = _watching(params, template)
         seen = template if watching is None else watching.watched
         mode = seen.training if training else seen.evaluation
+        if watching is None and template.stacked is not None and _of_members(buffers):
+            mode = template.stacked[0 if training else 1]
         # A training BatchNorm writes into the buffers it is given: it gets copies.
         held = {**params, **{p: t if p in fixed else t.clone() for p, t in buffers.items()}}
         tensors = {slot: _of(held, path) for slot, path in mode.slots.items()}
@@ -201,6 +203,11 @@ def _apply(template: Template) -> Any:
         return outputs, {path: changed.get(path, tensor) for path, tensor in buffers.items()}
 
     return apply
+
+
+def _of_members(buffers: Buffers) -> bool:
+    """Whether this call is one of a vmap over members, whose buffers are their own."""
+    return any(torch._C._functorch.is_batchedtensor(tensor) for tensor in buffers.values())
 
 
 def _watching(params: Mapping[str, Any], template: Template) -> Watching | None:

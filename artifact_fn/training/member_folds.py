@@ -145,6 +145,9 @@ def _chosen(mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
 def each_control(control: Control, members: int) -> Control:
     """A control of each member by itself, e.g. `optim.reduce_on_plateau("val/loss")`.
 
+    What has stopped is left alone: beside a `stop_each`, which says what has, give its control
+    first, `control.together(stops.control, each_control(...))`.
+
     Args:
         control: Reads a member's own scores and answers what is done to its state.
         members: How many there are, `len(ensemble)`.
@@ -157,11 +160,14 @@ def each_control(control: Control, members: int) -> Control:
     def steer(changes: tuple[Callable[[TrainState], TrainState], ...]) -> Any:
         def steered(state: TrainState) -> TrainState:
             before = [member_of(state, i) for i in range(members)]
-            after = [change(one) for change, one in zip(changes, before, strict=True)]
+            held: Members = state.opt_state
+            after = [
+                change(one) if running else one
+                for change, one, running in zip(changes, before, held.running.tolist(), strict=True)
+            ]
             if all(new is old for new, old in zip(after, before, strict=True)):
                 return state
             found: TrainState = stacked(after)
-            held: Members = state.opt_state
             return tree.replace(found, opt_state=tree.replace(held, inner=found.opt_state))
 
         return steered

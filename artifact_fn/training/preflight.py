@@ -14,8 +14,10 @@ from torch import Tensor
 
 from artifact_fn import tree
 from artifact_fn.errors import DataError, MetricError, ObjectiveError, PurityError
+from artifact_fn.folds.members import score_of
 from artifact_fn.training.contracts import Source, Step
 from artifact_fn.training.guards import Watch, generators, user_line
+from artifact_fn.training.member_metrics import OfMembers
 from artifact_fn.training.places import check_source
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.statistics import Metrics, answers
@@ -132,13 +134,23 @@ def check_finite(metrics: Metrics) -> None:
         ObjectiveError: it is.
     """
     losses = {name: m for name, m in metrics.items() if name.split("/")[-1] == "loss"}
+    silent = {name for part, statistic in losses.items() for name in _stopped(part, statistic)}
     for name, loss in answers(losses)[0].items():
-        if not math.isfinite(loss):
+        if not math.isfinite(loss) and name not in silent:
             raise ObjectiveError(
                 f"the {name} of the first batch is not finite",
                 got=f"a loss of {loss}",
                 do="look for NaN or huge values in the data, and for log or division by 0",
             )
+
+
+def _stopped(name: str, statistic: Any) -> list[str]:
+    """The scores of members that have stopped: a run may be taken up when some of them have."""
+    if not isinstance(statistic, OfMembers):
+        return []
+    told = statistic.told.tolist()
+    members = [score_of(name, i) for i, one in enumerate(told) if not one]
+    return members if any(told) else [name, *members]
 
 
 def warn_of_no_gradient(metrics: Metrics) -> None:

@@ -103,6 +103,11 @@ class TrainState:
         }
         return cls(step, params, buffers, opt_state, key)
 
+    @property
+    def steps(self) -> int:
+        """Steps done; of an ensemble, by the member that has done most. Reads the device."""
+        return int(self.step.max())
+
     def __repr__(self) -> str:
         count = sum(param.numel() for param in self.params.values())
         # A list of them for the members of an ensemble.
@@ -110,7 +115,7 @@ class TrainState:
 
     def __rich_repr__(self) -> Iterator[Any]:
         """For rich: the step, and how much of what it holds."""
-        yield "step", self.step.item()
+        yield "step", self.step.tolist()
         for name in ("params", "buffers"):
             held: dict[str, Tensor] = getattr(self, name)
             yield name, f"{sum(t.numel() for t in held.values()):,} in {len(held)} tensors"

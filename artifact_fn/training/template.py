@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from artifact_fn.errors import ModelError, PurityError
 from artifact_fn.training.attention import KeyedAttention
 from artifact_fn.training.keyed import KeyedDropout, keyed_dropout
+from artifact_fn.training.norms import normed
 from artifact_fn.training.recurrent import recurrent
 
 
@@ -40,6 +41,7 @@ class Template:
     Attributes:
         training: In training mode; modules that draw are keyed ones.
         evaluation: In evaluation mode.
+        stacked: Both, with what is written out for many members at once; None where that is nothing.
         trainable: Paths of the parameters that require gradients.
         fixed: Paths of the others.
         shapes: Of everything, by path.
@@ -48,6 +50,7 @@ class Template:
 
     training: Mode
     evaluation: Mode
+    stacked: tuple[Mode, Mode] | None
     trainable: frozenset[str]
     fixed: frozenset[str]
     shapes: Mapping[str, tuple[int, ...]]
@@ -86,6 +89,27 @@ def template_of(module: nn.Module) -> Template:
         if path in parameters:
             bare = nn.Parameter(bare, requires_grad=tensor.requires_grad)
         empty[id(tensor)], names[id(bare)] = bare, path
+    training, evaluation = _both(module, empty, ())
+    stacked = None
+    if any(normed(part) is not None for part in module.modules()):
+        first, second = _both(module, empty, (normed,))
+        stacked = _mode(first, names), _mode(second, names)
+    trainable = frozenset(path for path, p in parameters.items() if p.requires_grad)
+    return Template(
+        training=_mode(training, names),
+        evaluation=_mode(evaluation, names),
+        stacked=stacked,
+        trainable=trainable,
+        fixed=frozenset(parameters) - trainable,
+        shapes={path: tuple(tensor.shape) for path, tensor in held.items()},
+        key_arguments=_key_arguments(module),
+    )
+
+
+def _both(
+    module: nn.Module, empty: Mapping[int, Any], more: "tuple[_Substitute, ...]"
+) -> tuple[Call, Call]:
+    """Copies of a module in training and in evaluation mode, with modules of ours in them."""
     try:
         evaluation = Call(copy.deepcopy(module, dict(empty))).eval()
         training = Call(copy.deepcopy(module, dict(empty))).train()
@@ -95,20 +119,12 @@ def template_of(module: nn.Module) -> Template:
             got=f"{type(cause).__name__}: {cause}",
             do="hold tensors as parameters or buffers, and no open files, locks or generators",
         ) from cause
-    _replace(training, (*_WHEN_TRAINING, recurrent))
-    _replace(evaluation, (recurrent,))
+    _replace(training, (*_WHEN_TRAINING, recurrent, *more))
+    _replace(evaluation, (recurrent, *more))
     if module.training:  # a part that is frozen in evaluation mode (a BatchNorm, a trunk) stays so
         for path, part in module.named_modules():
             training.module.get_submodule(path).training = part.training
-    trainable = frozenset(path for path, p in parameters.items() if p.requires_grad)
-    return Template(
-        training=_mode(training, names),
-        evaluation=_mode(evaluation, names),
-        trainable=trainable,
-        fixed=frozenset(parameters) - trainable,
-        shapes={path: tuple(tensor.shape) for path, tensor in held.items()},
-        key_arguments=_key_arguments(module),
-    )
+    return training, evaluation
 
 
 def refuse_changes(mode: Mode) -> None:

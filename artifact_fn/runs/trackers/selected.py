@@ -27,6 +27,6 @@ def export_selected(root: Path, to: Path) -> list[Path]:
         return []
     weights, about = to / "selected.safetensors", to / "about.json"
     export_weights(state, weights)
-    told = {"epoch": None if best is None else best.index, "step": int(state.step)}
+    told = {"epoch": None if best is None else best.index, "step": state.steps}
     about.write_text(json.dumps(told))
     return [weights, about]

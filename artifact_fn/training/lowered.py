@@ -133,17 +133,26 @@ def _recorded(
     from torch._inductor.decomposition import select_decomp_table
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    # Its arguments are numbered: how a function calls them is not part of what it does.
-    pure = torch.func.functionalize(lambda *tensors: function(*tensors), remove="mutations")
+    def recorded(function: Function) -> fx.GraphModule:
+        # Its arguments are numbered: how a function calls them is not part of what it does.
+        numbered = make_fx(
+            lambda *tensors: function(*tensors),
+            decomposition_table=select_decomp_table(),
+            _allow_non_fake_inputs=True,
+        )
+        return numbered(*given)
+
     with (
         torch.no_grad(),
         enable_python_dispatcher(),
         # What asks whether it is being compiled is told so.
         torch.compiler._compile_session_context(),
     ):
-        graph = make_fx(
-            pure, decomposition_table=select_decomp_table(), _allow_non_fake_inputs=True
-        )(*given)
+        try:
+            graph = recorded(torch.func.functionalize(function, remove="mutations"))
+        except (RuntimeError, NotImplementedError):
+            # Gradients that a user has written are no functions to torch; their operations are.
+            graph = recorded(torch.func.functionalize(recorded(function), remove="mutations"))
     return graph, *_lifted(graph, mode)
 
 

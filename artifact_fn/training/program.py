@@ -40,7 +40,7 @@ def program(function: Function, examples: Sequence[Tensor], cache: Path) -> Grap
     except Exception as cause:
         # torch.compile reads Python, and so can name the line.
         found = graph(function, cache, device)
-        found(*examples)
+        found(*(x.clone() for x in examples))  # compiled now; it may overwrite what it is given
         warnings.warn(
             f"a step starts slower than it need, because {_said(cause)}; it runs as fast",
             RuntimeWarning,

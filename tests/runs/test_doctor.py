@@ -65,12 +65,15 @@ def test_a_compiled_step_is_timed() -> None:
 
 
 def test_a_graph_break_is_named_with_its_cause() -> None:
-    class Printing(Net):
+    class Uncompilable(Net):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            sys.stdout.write("")
+            if torch.compiler.is_dynamo_compiling():
+                torch._dynamo.graph_break()
+            elif torch.compiler.is_compiling():
+                raise ValueError("not in a graph")
             return super().forward(x)
 
-    found = doctor(experiment(Printing, wrap=compiled), steps=5)
+    found = doctor(experiment(Uncompilable, wrap=compiled), steps=5)
     assert [finding.kind for finding in found.findings] == ["graph break"], found
     assert "test_doctor.py" in found.findings[0].got
     assert found.measured["eager steps a second"] > 1

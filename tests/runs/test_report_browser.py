@@ -137,7 +137,7 @@ def test_without_scripts_all_epochs_are_there(browser: Browser, pages: dict[str,
         browser.devtools("Emulation.setScriptExecutionDisabled", value=False)
         strips = [[epoch for epoch, _ in frames] for frames in browser.ask(SEEN)]
         assert len(strips) >= 4
-        assert all(epochs == [1, 2, 3, 4] for epochs in strips)
+        assert all(epochs == [1, 2, 3, 4] for epochs in strips), strips
         assert browser.ask("return document.querySelector('.control').getClientRects().length") == 0
     finally:
         browser.devtools("Emulation.setScriptExecutionDisabled", value=False)

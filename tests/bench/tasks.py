@@ -38,7 +38,7 @@ TASKS = {
     for task in (
         Task("small", (30, 32, 32, 2), 8000, 64, threads=1, epochs=8),
         Task("medium", (4, 512, 256, 128, 2), 8000, 64, threads=2, epochs=2),
-        Task("large", (784, 2048, 2048, 10), 1280, 64, threads=2, epochs=1, norm=False),
+        Task("large", (784, 2048, 2048, 10), 6400, 64, threads=2, epochs=1, norm=False),
         Task("transformer", (), 640, 32, threads=2, epochs=1),
     )
 }

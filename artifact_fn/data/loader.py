@@ -1,5 +1,6 @@
 """Loader: batches of a table, in an order that is a function of key and epoch."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any, Generic, cast
 
@@ -60,7 +61,7 @@ class Loader(Generic[B_co]):
             )
         _ = self._order  # which refuses what it is made of
 
-    @property
+    @functools.cached_property
     def _order(self) -> Order:
         return Order(
             len(self.table), self.batch_size, shuffle=self.shuffle, drop_last=self.drop_last

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from artifact_fn import tree
 from artifact_fn.training.contracts import Columns, Step
@@ -83,18 +84,17 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
     ]
     kept = [_numbers(stored_marks[i]) or [i] for i in staying]
     kept_shapes = [stored_leaves[i].shape for i in staying]
-    shapes = [x.shape for x in (*tree.leaves(state), *nothing)]
-    sizes = [[shapes[i].numel() for i in group] for group in carried]
+    like = [torch.empty_like(x, device="meta") for x in (*tree.leaves(state), *nothing)]
+    parts_of = [[like[i] for i in group] for group in carried]
 
     def entered(leaves: list[Tensor], columns: Columns) -> tuple[list[Tensor], list[Tensor]]:
         """What turns hand on, and what all of them are given after the rows."""
-        flat = [leaf.reshape(-1) for leaf in leaves]
         staying = [
-            _joined(flat, group).reshape(shape)
+            _joined(leaves, group).reshape(shape)
             for group, shape in zip(kept, kept_shapes, strict=True)
         ]
         table = [entering(column) for column in tree.leaves(columns)]
-        return [_joined(flat, group) for group in carried], [*staying, *table]
+        return [_joined(leaves, group) for group in carried], [*staying, *table]
 
     carry, fixed = entered([*tree.leaves(state), *nothing], columns)
     handed, table_at = len(carry), 1 + len(staying)
@@ -125,10 +125,11 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
             index = rows.new_zeros(turns, rows.shape[1])
             index[: len(rows)] = rows
         found = program(torch.tensor(len(rows)), *carry, index, *fixed)
-        for group, size, vector in zip(carried, sizes, found, strict=True):
-            for i, part in zip(group, vector.split_with_sizes(size), strict=True):
+        for group, parts, vector in zip(carried, parts_of, found, strict=True):
+            cut = _unflatten_dense_tensors(vector, parts)  # type: ignore[no-untyped-call]
+            for i, part in zip(group, cut, strict=True):
                 # In memory of its own: what is kept must not keep more.
-                leaves[i] = (part.clone() if len(group) > 1 else part).view(shapes[i])
+                leaves[i] = part.clone() if len(group) > 1 else part
         made = iter(leaves)
         return build_state(made), build_told(made)
 
@@ -140,8 +141,13 @@ def _numbers(marked: Tensor) -> list[int]:
     return [int(i) for i in torch.unique_consecutive(marked)]
 
 
-def _joined(flat: Sequence[Tensor], group: Sequence[int]) -> Tensor:
-    return torch.cat([flat[i] for i in group]) if len(group) > 1 else flat[group[0]]
+def _joined(leaves: Sequence[Tensor], group: Sequence[int]) -> Tensor:
+    if len(group) == 1:
+        return leaves[group[0]].reshape(-1)
+    joined: Tensor = _flatten_dense_tensors(  # type: ignore[no-untyped-call]
+        [leaves[i] for i in group]
+    )
+    return joined
 
 
 def _packing(

@@ -78,11 +78,11 @@ class Compiled(Generic[S, B_contra]):
         one. On any device but the CPU it is 1, whatever `chunk` says.
         """
         leaves = tree.leaves(state)
-        if any(leaf.device.type != "cpu" for leaf in leaves):
+        if not all(leaf.is_cpu for leaf in leaves):
             return 1
         if self.chunk != "auto":
             return self.chunk
-        return STEPS if sum(leaf.numel() for leaf in leaves) <= SMALL else 1
+        return STEPS if sum([leaf.numel() for leaf in leaves]) <= SMALL else 1
 
     def many(self, state: S, columns: Columns, rows: Tensor, turns: int) -> tuple[S, Metrics]:
         """A step for each row of `rows`, in one call.
@@ -184,7 +184,7 @@ def _signature(given: Any) -> Any:
     leaves, spec = tree.flatten(given)
     # None for what is not a tensor: preflight refuses it by name.
     return spec, tuple(
-        (x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in leaves
+        [(x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in leaves]
     )
 
 
@@ -216,6 +216,8 @@ def _single(
     examples = [entering(leaf) for leaf in tree.leaves((state, batch))]
     compiled_flat = program(flat, examples, cache)
 
+    build = tree.builder(once.answer)
+
     def called(state: S, batch: Any) -> tuple[S, Metrics]:
         given = tree.leaves((state, batch))
         found = compiled_flat(*(entering(leaf) for leaf in given))
@@ -224,7 +226,7 @@ def _single(
             whole[i] = leaf
         for new, old in home.items():
             whole[new] = given[old]
-        answer: tuple[S, Metrics] = tree.unflatten(whole, once.answer)
+        answer: tuple[S, Metrics] = build(iter(whole))
         return answer
 
     return called

@@ -48,7 +48,7 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         cache: Where compiled kernels are kept.
 
     Raises:
-        CompileError: the step cannot be compiled; at the first call.
+        CompileError: the step cannot be compiled.
         ArtifactFnError: the step breaks its contract.
     """
     first_batch = gathered(columns, rows[0])

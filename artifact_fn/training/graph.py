@@ -17,12 +17,11 @@ import torch
 from torch import Tensor
 
 from artifact_fn.errors import CompileError
-from artifact_fn.training.library import LOWERING, cpu_options
+from artifact_fn.training.library import CACHE, LOWERING, cache_at, cpu_options
 
 T = TypeVar("T")
 Graph = Callable[..., Sequence[Tensor]]
 
-_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 _PATIENCE = 3.0
 """Seconds of compiling after which a user is told what is going on."""
 
@@ -78,8 +77,8 @@ def counted() -> None:
 
 def default_cache() -> Path:
     """$TORCHINDUCTOR_CACHE_DIR, or `artifact_fn/` in the user's cache directory."""
-    if _CACHE in os.environ:
-        return Path(os.environ[_CACHE])
+    if CACHE in os.environ:
+        return Path(os.environ[CACHE])
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "artifact_fn" / f"torch-{torch.__version__}"
 
@@ -128,19 +127,13 @@ def patiently() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _compiling(cache: Path) -> Iterator[None]:
-    """Point inductor at a cache directory for a while, and say clearly what went wrong."""
-    before = os.environ.get(_CACHE)
+    """Compile into a cache directory, and say clearly what went wrong."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        os.environ[_CACHE] = str(cache)
-        yield
+        with cache_at(cache):
+            yield
     except Exception as cause:
         raise explained(cause, cache) from cause
-    finally:
-        if before is None:
-            os.environ.pop(_CACHE, None)
-        else:
-            os.environ[_CACHE] = before
 
 
 def explained(cause: Exception, cache: Path) -> CompileError:

@@ -13,7 +13,6 @@ import hashlib
 import importlib.util
 import os
 import platform
-import shutil
 import sys
 import sysconfig
 import tempfile
@@ -30,7 +29,11 @@ from artifact_fn.training.lowered import Lowered
 Library = Callable[[list[Tensor]], list[Tensor]]
 
 _ENTRY = "inductor_entry_cpp"
-_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+_DIGEST = 32
+"""Bytes of a SHA-256."""
+
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
+"""The variable that tells inductor where to keep what it compiles."""
 
 
 LOWERING = {
@@ -59,6 +62,20 @@ def cpu_options() -> dict[str, Any]:
     return found
 
 
+@contextlib.contextmanager
+def cache_at(directory: str | Path) -> Iterator[None]:
+    """Point inductor at a directory for a while."""
+    before = os.environ.get(CACHE)
+    os.environ[CACHE] = str(directory)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(CACHE, None)
+        else:
+            os.environ[CACHE] = before
+
+
 def name(of: Lowered) -> str:
     """What a library is called: by its operations and all else that machine code depends on.
 
@@ -81,10 +98,10 @@ def name(of: Lowered) -> str:
 def kept(path: Path) -> Library | None:
     """The library in a file; None if it is not there, or not what was put there."""
     try:
-        content, digest = path.read_bytes(), path.with_suffix(".sha256").read_text()
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
-    return _loaded(path) if hashlib.sha256(content).hexdigest() == digest else None
+    return _loaded(path) if content[-_DIGEST:] == _digest(content[:-_DIGEST]) else None
 
 
 def build(of: Lowered, path: Path) -> Library:
@@ -95,18 +112,21 @@ def build(of: Lowered, path: Path) -> Library:
         path: A file whose directory exists.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as room:
-        with _inductor_in(room):
+        with cache_at(room):
             _generate(of)
         made = [file for file in Path(room).rglob("*.so") if file.name.endswith("main.so")]
         if len(made) != 1:
             raise RuntimeError(f"inductor left {len(made)} libraries, and not one")
+        content = made[0].read_bytes()
         aside = Path(room, "made")
-        shutil.copyfile(made[0], aside)
-        digest = Path(room, "digest")
-        digest.write_text(hashlib.sha256(aside.read_bytes()).hexdigest())
+        # What follows the last section of a library is nobody's; so it comes with its digest.
+        aside.write_bytes(content + _digest(content))
         aside.replace(path)
-        digest.replace(path.with_suffix(".sha256"))
     return _loaded(path)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def _generate(of: Lowered) -> None:
@@ -167,19 +187,6 @@ def _side_by_side(codecache: Any) -> Iterator[None]:
         yield
     finally:
         codecache._worker_compile_cpp = before
-
-
-@contextlib.contextmanager
-def _inductor_in(room: str) -> Iterator[None]:
-    before = os.environ.get(_CACHE)
-    os.environ[_CACHE] = room
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(_CACHE, None)
-        else:
-            os.environ[_CACHE] = before
 
 
 def _loaded(path: Path) -> Library:

@@ -150,7 +150,7 @@ def _recorded(
     ):
         try:
             graph = recorded(torch.func.functionalize(function, remove="mutations"))
-        except (RuntimeError, NotImplementedError):
+        except RuntimeError:
             # Gradients that a user has written are no functions to torch; their operations are.
             graph = recorded(torch.func.functionalize(recorded(function), remove="mutations"))
     return graph, *_lifted(graph, mode)

@@ -1,9 +1,8 @@
-"""Program: a function of tensors that is compiled at its first call and kept on disk.
+"""Program: a function of tensors that is compiled when it is made, and kept on disk.
 
-On a CPU it is recorded, and looked for among the libraries that earlier processes have left; that
-takes a second. If it is not there it is compiled, in some ten. On any other device, and where
-recording fails, `graph` has torch.compile do it, which is slower to start and says more clearly what
-it cannot compile.
+On a CPU it is recorded, and looked for among the libraries that earlier processes have left; if it
+is not there it is compiled. On any other device, and where recording fails, `graph` has
+torch.compile do it, which is slower to start and says more clearly what it cannot compile.
 """
 
 import warnings
@@ -13,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from artifact_fn.errors import CompileError
+from artifact_fn.errors import ArtifactFnError, CompileError
 from artifact_fn.training.graph import Graph, counted, explained, graph, patiently
 from artifact_fn.training.library import build, kept, name
 from artifact_fn.training.lowered import Function, Lowered, lowered, lowered_loop
@@ -35,7 +34,7 @@ def program(function: Function, examples: Sequence[Tensor], cache: Path) -> Grap
         return graph(function, cache, device)
     try:
         return _made(lambda: lowered(function, examples), cache)
-    except CompileError:
+    except ArtifactFnError:
         raise
     except Exception as cause:
         # torch.compile reads Python, and so can name the line.
@@ -64,7 +63,7 @@ def loop(turn: Function, carry: Sequence[Tensor], fixed: Sequence[Tensor], cache
     """
     try:
         return _made(lambda: lowered_loop(turn, carry, fixed), cache)
-    except CompileError:
+    except ArtifactFnError:
         raise
     except Exception as cause:
         raise explained(cause, cache) from cause
@@ -84,7 +83,16 @@ def _made(record: Callable[[], Lowered], cache: Path) -> Graph:
     counted()
 
     def called(*leaves: Tensor) -> Sequence[Tensor]:
-        return library([*leaves, *constants])
+        try:
+            return library([*leaves, *constants])
+        except RuntimeError as cause:
+            if any(torch._C._functorch.is_functorch_wrapped_tensor(leaf) for leaf in leaves):
+                raise CompileError(
+                    "a compiled program has no vmap and no gradient",
+                    got="tensors of torch.func, which stand for others",
+                    do="transform the step and compile what comes of it: compiled(vmap(step))",
+                ) from cause
+            raise
 
     return called
 

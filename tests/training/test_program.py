@@ -8,6 +8,7 @@ import torch
 import torch._inductor.config
 from torch import Tensor
 
+from artifact_fn.errors import CompileError
 from artifact_fn.training.lowered import lowered
 from artifact_fn.training.program import loop, program
 
@@ -35,6 +36,14 @@ def test_a_kept_program_is_found_without_a_compiler_and_a_damaged_one_is_made_ag
     again = program(twice_and_sum, [x], tmp_path)(x)
     assert [part.tolist() for part in again] == [part.tolist() for part in first]
     assert list(tmp_path.rglob("*.so")) == [kept]
+
+    found_again = program(twice_and_sum, [x], tmp_path)
+    for transformed in (
+        torch.func.vmap(lambda row: found_again(row)[0]),
+        torch.func.grad(lambda row: found_again(row)[1]),
+    ):
+        with pytest.raises(CompileError, match="no vmap and no gradient; got tensors of"):
+            transformed(x.expand(6, 6))
 
 
 def test_a_tensor_that_is_held_is_given_and_not_built_in(tmp_path: Path) -> None:

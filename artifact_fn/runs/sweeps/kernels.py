@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 from artifact_fn.runs.storage import files
 from artifact_fn.training.graph import default_cache
-
-_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+from artifact_fn.training.library import cache_at
 
 
 @contextlib.contextmanager
@@ -33,15 +32,8 @@ def own_cache() -> Iterator[None]:
         try:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                before = os.environ.get(_CACHE)
-                os.environ[_CACHE] = str(path)
-                try:
+                with cache_at(path):
                     yield
-                finally:
-                    if before is None:
-                        os.environ.pop(_CACHE, None)
-                    else:
-                        os.environ[_CACHE] = before
                 return
         finally:
             os.close(handle)

@@ -1,8 +1,9 @@
-"""Chunks: many steps in one call, by a loop inside a program.
+"""Chunks: many steps in one call, by a loop.
 
-The loop of a chunk is inside the program: each turn gathers its batch from the table, takes the
-step and joins its metrics. How many turns it takes is told by a tensor, so that one program does for
-all chunks.
+Each turn of the loop gathers its batch from the table, takes the step and joins its metrics. What
+turns hand on to each other is copied where the loop is inside a program, and overwritten where Python
+calls a program a turn: a small model is quicker by the first, and a large one by the second. How many turns are taken is told by
+a tensor, so that one program does for all chunks.
 
 What the turns hand on to each other is packed into one vector for each dtype. A small model has
 dozens of small tensors, and a turn that copies each of them by itself takes most of its time to
@@ -19,8 +20,8 @@ from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from artifact_fn import tree
 from artifact_fn.training.contracts import Columns, Step
-from artifact_fn.training.flat import storage
-from artifact_fn.training.program import loop
+from artifact_fn.training.flat import SMALL, storage
+from artifact_fn.training.program import loop, turns
 from artifact_fn.training.statistics import Metrics, joined, joins, neutral
 from artifact_fn.training.traced import entering, traced
 
@@ -28,8 +29,11 @@ Chunk = Callable[[Any, Columns, Tensor], tuple[Any, Metrics]]
 """(state, columns, rows int64 [steps, batch]) to (state, metrics)."""
 
 
-SMALL = 10_000
-"""Numbers up to which a tensor is packed with others: below it a tensor costs more than its copy."""
+COPIED = 50_000
+"""Numbers that turns hand on, up to which the loop is inside the program.
+
+A call from Python takes 5 us more than a turn of such a loop, which takes as long to copy so many.
+"""
 
 
 def gathered(columns: Columns, rows: Tensor) -> Any:
@@ -114,15 +118,16 @@ def chunk(step: Step[Any], state: Any, columns: Columns, rows: Tensor, cache: Pa
         # what was given. It costs nothing where this very turn has made the tensor.
         return [leaf.clone() for leaf in pack([*(answer[once.order[i]] for i in changing), *sums])]
 
-    turns = len(rows)
-    program = loop(turn, carry, [rows.contiguous(), *fixed], cache)
+    most = len(rows)
+    looped = loop if sum([leaf.numel() for leaf in carry]) <= COPIED else turns
+    program = looped(turn, carry, [rows.contiguous(), *fixed], cache)
 
     def called(state: Any, columns: Columns, rows: Tensor) -> tuple[Any, Metrics]:
         leaves = [*tree.leaves(state), *nothing]
         carry, fixed = entered(leaves, columns)
         index = rows.contiguous()
-        if len(rows) < turns:
-            index = rows.new_zeros(turns, rows.shape[1])
+        if len(rows) < most:
+            index = rows.new_zeros(most, rows.shape[1])
             index[: len(rows)] = rows
         found = program(torch.tensor(len(rows)), *carry, index, *fixed)
         for group, parts, vector in zip(carried, parts_of, found, strict=True):

@@ -33,13 +33,6 @@ B_contra = TypeVar("B_contra", contravariant=True, default=Any)
 STEPS = 128
 """Steps a call at most, where nobody says otherwise."""
 
-SMALL = 1_000_000
-"""Numbers in a state (parameters, buffers, optimizer) up to which chunks pay.
-
-A turn of a loop copies all of them, in 0.1 to 0.3 ms a million; a call from Python costs about
-as much whatever it does.
-"""
-
 
 @attrs.frozen(eq=False)
 class Compiled(Generic[S, B_contra]):
@@ -74,15 +67,11 @@ class Compiled(Generic[S, B_contra]):
     def steps_a_call(self, state: S) -> int:
         """How many steps one call takes at most, by the one rule there is.
 
-        As `chunk` says; `"auto"` is 128 for a state of up to a million numbers, and 1 for a larger
-        one. On any device but the CPU it is 1, whatever `chunk` says.
+        As `chunk` says; `"auto"` is 128. On any device but the CPU it is 1, whatever `chunk` says.
         """
-        leaves = tree.leaves(state)
-        if not all(leaf.is_cpu for leaf in leaves):
+        if not all(leaf.is_cpu for leaf in tree.leaves(state)):
             return 1
-        if self.chunk != "auto":
-            return self.chunk
-        return STEPS if sum([leaf.numel() for leaf in leaves]) <= SMALL else 1
+        return STEPS if self.chunk == "auto" else self.chunk
 
     def many(self, state: S, columns: Columns, rows: Tensor, turns: int) -> tuple[S, Metrics]:
         """A step for each row of `rows`, in one call.

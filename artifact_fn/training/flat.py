@@ -2,7 +2,8 @@
 
 An elementwise optimizer does to a vector what it does to the tensors it was joined from, in one
 kernel instead of one for each of them. The model is given its parameters as slices of the vector,
-and their gradients come back joined.
+and their gradients come back joined. A large tensor stays by itself: a kernel of its own costs less
+than the copy of its gradient.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,9 @@ from artifact_fn import tree
 from artifact_fn.training.contracts import Aux, Batch, Buffers, Params, Step
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.step import TrainStep, train_step
+
+SMALL = 10_000
+"""Numbers up to which a tensor is joined with others."""
 
 
 @attrs.frozen(eq=False)
@@ -37,10 +41,10 @@ class Storage:
     def enter(self, leaves: Sequence[Tensor]) -> list[Tensor]:
         """The leaves of a stored state from those of a state."""
         return [
-            leaves[group[0]]
+            leaves[group[0]].reshape(like.shape)
             if len(group) == 1
             else torch.cat([leaves[i].reshape(-1) for i in group])
-            for group in self.groups
+            for group, like in zip(self.groups, tree.leaves(self.state), strict=True)
         ]
 
     def leave(self, stored: Sequence[Tensor]) -> list[Tensor]:
@@ -48,7 +52,7 @@ class Storage:
         found = {}
         for group, leaf in zip(self.groups, stored, strict=True):
             if len(group) == 1:
-                found[group[0]] = leaf
+                found[group[0]] = leaf.reshape(self.shapes[group[0]])
                 continue
             sizes = [torch.Size(self.shapes[i]).numel() for i in group]
             for i, part in zip(group, torch.split(leaf, sizes), strict=True):
@@ -80,7 +84,7 @@ def storage(step: Step[Any], state: Any) -> Storage:
         # Where each element comes from is read off a state that holds the numbers of its leaves.
         numbers = iter(range(len(leaves)))
         marks = tree.map(lambda leaf: torch.full(leaf.shape, next(numbers)), state)
-        join, split = joining(state.params)
+        join, split = joining(state.params, SMALL)
         groups = tuple(
             tuple(leaf.reshape(-1).unique_consecutive().tolist())
             for leaf in tree.leaves(_joined(marks, join))
@@ -126,9 +130,14 @@ def _joined(state: TrainState, join: Callable[[Params], Params]) -> TrainState:
 
 
 def joining(
-    params: Params,
+    params: Params, most: int | None = None
 ) -> tuple[Callable[[Params], Params], Callable[[Params], Params]]:
     """How tensors by path become one vector for each dtype, and come back in their order.
+
+    Args:
+        params: By path.
+        most: Numbers up to which a tensor is joined; a larger one is a vector by itself. None for
+            no limit.
 
     Example:
         >>> join, split = joining({"a": torch.ones(2, 1), "b": torch.zeros(1)})
@@ -138,15 +147,23 @@ def joining(
         ['a', 'b']
     """
     kinds = list(dict.fromkeys(leaf.dtype for leaf in params.values()))
+    alone = {path for path, leaf in params.items() if most is not None and leaf.numel() > most}
     groups = {
-        str(kind): [path for path, leaf in params.items() if leaf.dtype == kind] for kind in kinds
+        str(kind): [
+            path for path, leaf in params.items() if leaf.dtype == kind and path not in alone
+        ]
+        for kind in kinds
     }
+    groups = {kind: group for kind, group in groups.items() if group}
+    groups |= {f"{params[path].dtype} {path}": [path] for path in params if path in alone}
     shapes = {path: tuple(leaf.shape) for path, leaf in params.items()}
     sizes = {kind: [params[path].numel() for path in group] for kind, group in groups.items()}
 
     def join(parts: Params) -> Params:
         return {
             kind: torch.cat([parts[path].reshape(-1) for path in group])
+            if len(group) > 1
+            else parts[group[0]].reshape(-1)
             for kind, group in groups.items()
         }
 

@@ -14,6 +14,8 @@ import attrs
 import torch
 from torch import Tensor, fx
 
+from artifact_fn.training.products import ordered
+
 Function = Callable[..., Any]
 """Tensors to a sequence of tensors, or to one."""
 
@@ -153,6 +155,7 @@ def _recorded(
         except RuntimeError:
             # Gradients that a user has written are no functions to torch; their operations are.
             graph = recorded(torch.func.functionalize(recorded(function), remove="mutations"))
+        ordered(graph)
     return graph, *_lifted(graph, mode)
 
 

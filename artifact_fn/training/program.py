@@ -69,6 +69,32 @@ def loop(turn: Function, carry: Sequence[Tensor], fixed: Sequence[Tensor], cache
         raise explained(cause, cache) from cause
 
 
+def turns(turn: Function, carry: Sequence[Tensor], fixed: Sequence[Tensor], cache: Path) -> Graph:
+    """As `loop`, by a call of a program for each turn, which overwrites what turns hand on.
+
+    What is given is left alone: the first turn is handed a copy.
+    """
+    held = len(carry)
+
+    def once(at: Tensor, *given: Tensor) -> Sequence[Tensor]:
+        for old, new in zip(given, turn(at.reshape(()), *given), strict=False):
+            old.copy_(new)
+        at.copy_(at + 1)
+        return ()
+
+    start = torch.zeros(1, dtype=torch.int64)
+    found = program(once, [start, *carry, *fixed], cache)
+
+    def called(turns: Tensor, *given: Tensor) -> Sequence[Tensor]:
+        handed = [leaf.clone() for leaf in given[:held]]
+        at = torch.zeros_like(start)
+        for _ in range(int(turns)):
+            found(at, *handed, *given[held:])
+        return handed
+
+    return called
+
+
 def _made(record: Callable[[], Lowered], cache: Path) -> Graph:
     with patiently():
         seen = record()

@@ -45,8 +45,13 @@ def close(a: Any, b: Any) -> None:
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_a_chunk_is_its_steps_however_many_of_its_turns_are_used() -> None:
+@pytest.mark.parametrize("copied", [chunks.COPIED, 0], ids=["copied", "overwritten"])
+def test_a_chunk_is_its_steps_however_many_of_its_turns_are_used(
+    copied: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "COPIED", copied)
     step, state = linear()
+    digest = tree.digest(state)
     table = columns(64)
     after, metrics = step.many(state, table, rows_of(5), 5)
     single, parts_of = state, []
@@ -62,6 +67,7 @@ def test_a_chunk_is_its_steps_however_many_of_its_turns_are_used() -> None:
     assert tree.identical(then, after)
     close(merge([a, b]), metrics)
     assert len(step._programs) == 2, "one for a chunk, one for a step"
+    assert tree.digest(state) == digest
 
     # Nothing that comes out of a program shares memory with anything else.
     memory = [leaf.untyped_storage().data_ptr() for leaf in tree.leaves((after, metrics))]
@@ -69,6 +75,18 @@ def test_a_chunk_is_its_steps_however_many_of_its_turns_are_used() -> None:
     assert all(
         leaf.untyped_storage().nbytes() == leaf.nbytes for leaf in tree.leaves((after, metrics))
     )
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_turns_that_copy_and_turns_that_overwrite_compute_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    for copied in (chunks.COPIED, 0):
+        monkeypatch.setattr(chunks, "COPIED", copied)
+        step, state = linear()
+        found.append(step.many(state, columns(64), rows_of(5), 5))
+    assert tree.identical(*found)
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -206,9 +224,9 @@ def test_where_no_loop_can_be_compiled_steps_are_taken_one_at_a_time(
 def test_how_many_steps_a_call_takes() -> None:
     step, state = linear()
     assert step.steps_a_call(state) == 128
-    large = {"w": torch.zeros(1_000_001)}
-    assert compiled(lambda s, b: (s, {})).steps_a_call(large) == 1
-    assert compiled(lambda s, b: (s, {}), chunk=16).steps_a_call(large) == 16
+    assert linear(chunk=16)[0].steps_a_call(state) == 16
+    elsewhere = tree.map(lambda leaf: leaf.to("meta"), state)
+    assert step.steps_a_call(elsewhere) == 1
 
 
 @pytest.mark.parametrize("chunk", [0, -1, True, 1.5, "many"])

@@ -53,6 +53,22 @@ def test_what_enters_comes_back() -> None:
     assert tree.identical(stored.leave(entered), tree.leaves(state))
 
 
+def test_a_large_tensor_stays_by_itself() -> None:
+    with torch.random.fork_rng():
+        model = functional(lambda: nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 4_000)))
+    rule = optim.adam(0.1)
+    state = TrainState.create(model, rule, seed=0)
+    step = train_step(supervised(model, F.cross_entropy), rule)
+    stored = storage(step, state)
+    sizes = [leaf.numel() for leaf in stored.state.params.values()]
+    assert sorted(sizes) == [4 * 3 + 3 + 4_000, 3 * 4_000]
+    batch = columns(8)
+    after, _ = stored.step(stored.state, batch)
+    expected, _ = step(state, batch)
+    for leaf, other in zip(stored.leave(tree.leaves(after)), tree.leaves(expected), strict=True):
+        torch.testing.assert_close(leaf, other)
+
+
 def halves(optimizer: Optimizer, **options: Any) -> tuple[Any, TrainState]:
     p = parts(optimizer)
     return train_step(p.objective, optimizer, **options), p.state
@@ -72,8 +88,8 @@ def test_any_other_step_keeps_its_state(make: Any) -> None:
     step, state = make()
     stored = storage(step, state)
     assert stored.step is step
-    assert stored.enter(tree.leaves(state)) == tree.leaves(stored.state)
-    assert stored.leave(tree.leaves(state)) == tree.leaves(state)
+    assert tree.identical(stored.enter(tree.leaves(state)), tree.leaves(stored.state))
+    assert tree.identical(stored.leave(tree.leaves(state)), tree.leaves(state))
 
 
 def test_a_norm_of_each_parameter_would_be_noticed() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from artifact_fn.errors import CompileError
 from artifact_fn.training.lowered import lowered
-from artifact_fn.training.program import loop, program
+from artifact_fn.training.program import loop, program, turns
 
 NO_COMPILER = {"cpp.cxx": (None, "no-such-compiler")}
 
@@ -73,7 +74,8 @@ def test_names_tell_operations_and_shapes_apart() -> None:
     assert lowered(lambda b: [1 + b], [torch.ones(3)]).digest() in seen
 
 
-def test_a_loop_takes_as_many_turns_as_it_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("looped", [loop, turns])
+def test_a_loop_takes_as_many_turns_as_it_is_told(looped: Any, tmp_path: Path) -> None:
     held = torch.tensor([1.0, 10.0, 100.0])
 
     def turn(at: Tensor, total: Tensor, seen: Tensor, table: Tensor) -> Sequence[Tensor]:
@@ -81,11 +83,11 @@ def test_a_loop_takes_as_many_turns_as_it_is_told(tmp_path: Path) -> None:
         return [total + row * held, seen + 1]
 
     table = torch.arange(12.0).reshape(4, 3)
-    run = loop(turn, [torch.zeros(3), torch.zeros(())], [table], tmp_path)
-    for turns in range(5):
-        total, seen = run(torch.tensor(turns), torch.ones(3), torch.zeros(()), table)
-        assert torch.equal(total, 1 + table[:turns].sum(0) * held)
-        assert seen == turns
+    run = looped(turn, [torch.zeros(3), torch.zeros(())], [table], tmp_path)
+    for count in range(5):
+        total, seen = run(torch.tensor(count), torch.ones(3), torch.zeros(()), table)
+        assert torch.equal(total, 1 + table[:count].sum(0) * held)
+        assert seen == count
 
 
 def test_what_is_given_may_be_overwritten(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 import torch.distributed as dist
 
 from artifact_fn.runs.distributed.lost import Lost, Stalled
+from artifact_fn.runs.distributed.meeting import common_store, met
 from artifact_fn.runs.faults import Fault
 from artifact_fn.training.graph import default_cache
 from artifact_fn.training.parallel.mesh import ALONE, Mesh
@@ -128,6 +130,7 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
     Raises:
         Lost: a process has died; names it.
         Stalled: a process has not come after `timeout` seconds; names it, and its step.
+        ParallelError: the environment does not say where they meet.
 
     Example:
         >>> with processes() as here:
@@ -144,13 +147,17 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
     if gpu:
         torch.cuda.set_device(local)
     os.environ.setdefault(_CACHE, str(Path(default_cache()) / f"rank-{local}"))
-    dist.init_process_group(
-        backend or ("cpu:gloo,cuda:nccl" if gpu else "gloo"),
-        timeout=datetime.timedelta(seconds=timeout),
-    )
-    mesh = Mesh(rank, size, _group().group_name)
-    here = Processes(mesh, device, timeout, dist.distributed_c10d._get_default_store())
+    part = met(common_store(rank, size, timeout), rank, size, timeout)
+    here = Processes(Mesh(rank, size), device, timeout, part)
     try:
+        dist.init_process_group(
+            backend or ("cpu:gloo,cuda:nccl" if gpu else "gloo"),
+            store=part,
+            rank=rank,
+            world_size=size,
+            timeout=datetime.timedelta(seconds=timeout),
+        )
+        here.mesh = attrs.evolve(here.mesh, group=_group().group_name)
         yield here
     except RuntimeError as cause:
         fault = here.why()
@@ -159,5 +166,6 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
         raise fault from cause
     finally:
         here.close()
-        with contextlib.suppress(RuntimeError):  # what went wrong before is told
-            dist.destroy_process_group()
+        if dist.is_initialized():
+            with contextlib.suppress(RuntimeError):  # what went wrong before is told
+                dist.destroy_process_group()

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import torch
 from artifact_fn import optim, tree
 from artifact_fn.errors import DataError, ParallelError
 from artifact_fn.runs import load_run
-from artifact_fn.runs.distributed import load_shards, processes, save_shards, together
+from artifact_fn.runs.distributed import Processes, load_shards, processes, save_shards, together
+from artifact_fn.runs.distributed.processes import PATIENCE
 from artifact_fn.runs.faults import Damaged
 from artifact_fn.runs.storage.journal import read
 from artifact_fn.training import TrainState, functional, sequence
-from artifact_fn.training.parallel import ALONE, gathered, sharded
+from artifact_fn.training.parallel import ALONE, Mesh, gathered, sharded
 from tests.runs.examples import done, experiment
 from tests.runs.shards_worker import MARK, fresh
 from tests.training.launched import Launched, launched
@@ -128,6 +130,22 @@ def test_the_optimizer_in_shards_is_the_experiments_own(tmp_path: Path) -> None:
         with pytest.raises(ParallelError, match="in the place of another; got a step of several"):
             together(several, tmp_path, here, optimizer=other)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_store_is_kept_until_all_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without torchrun it goes with rank 0, and the others may still look into it."""
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    stores: Any = torch.distributed
+    store = stores.TCPStore("127.0.0.1", 0, 2, is_master=True, wait_for_workers=False)
+    zero, one = (Processes(Mesh(rank, 2), "cpu", 9.0, store.clone()) for rank in (0, 1))
+    with ThreadPoolExecutor(1) as pool:
+        parting = pool.submit(zero.part)
+        store.wait(["parted/0"])
+        assert not parting.done()
+        one.part()
+        parting.result(PATIENCE)
+    zero.close()
+    one.close()
 
 
 def test_alone_there_is_nobody_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,13 +39,12 @@ def common_store(rank: int, size: int, timeout: float) -> Any:
             got=f"WORLD_SIZE={size}, and no {' and no '.join(missing)}",
             do="start them with torchrun, or unset RANK and WORLD_SIZE to be alone",
         )
-    torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
         store: Any = _stores.TCPStore(
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]),
             size,
-            is_master=rank == 0 and not torchrun,
+            is_master=keeps_store(rank),
             timeout=datetime.timedelta(seconds=timeout),
             wait_for_workers=False,
             multi_tenant=True,
@@ -55,6 +54,11 @@ def common_store(rank: int, size: int, timeout: float) -> Any:
         if rank == 0:
             raise
         raise Stalled((0,), 0, timeout) from cause
+
+
+def keeps_store(rank: int) -> bool:
+    """Whether the store goes with this process; that of torchrun outlives all of them."""
+    return rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
 
 def met(store: Any, rank: int, size: int, timeout: float) -> Any:

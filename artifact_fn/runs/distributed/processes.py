@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from artifact_fn.runs.distributed.lost import Lost, Stalled
-from artifact_fn.runs.distributed.meeting import common_store, met
+from artifact_fn.runs.distributed.meeting import common_store, keeps_store, met
 from artifact_fn.runs.faults import Fault
 from artifact_fn.training.graph import default_cache
 from artifact_fn.training.parallel.mesh import ALONE, Mesh
@@ -42,7 +42,12 @@ class Processes:
         self._store, self._step = store, 0
         self._ended = threading.Event()
         if store is not None:
-            self._beating = threading.Thread(target=self._beat, name="signs of life", daemon=True)
+            # A connection of its own: what waits in one keeps it. Made here, where the store lives;
+            # from one that is gone a clone would be waited for as long as for a process.
+            signs = store.clone()
+            self._beating = threading.Thread(
+                target=self._beat, args=(signs,), name="signs of life", daemon=True
+            )
             self._beating.start()
 
     def at(self, step: int) -> None:
@@ -67,8 +72,21 @@ class Processes:
         if self._store is not None:
             self._beating.join(PATIENCE)  # a store that is gone must keep nobody
 
-    def _beat(self) -> None:
-        store, count, sent = self._store.clone(), 0, 0
+    def part(self) -> None:
+        """Say that this process needs the others no more, nor the store.
+
+        The one with whom the store goes waits a little for the others to say so.
+        """
+        if self._store is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the store is gone, and all is said
+            self._store.set(f"parted/{self.mesh.rank}", "")
+            if keeps_store(self.mesh.rank):
+                others = [f"parted/{rank}" for rank in range(1, self.mesh.size)]
+                self._store.wait(others, datetime.timedelta(seconds=PATIENCE))
+
+    def _beat(self, store: Any) -> None:
+        count = sent = 0
         while True:
             count += 1
             with contextlib.suppress(Exception):
@@ -169,3 +187,4 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
         if dist.is_initialized():
             with contextlib.suppress(RuntimeError):  # what went wrong before is told
                 dist.destroy_process_group()
+        here.part()

@@ -11,10 +11,10 @@ from typing import Any
 
 import attrs
 import torch
-import torch.distributed._functional_collectives
 from torch import Tensor
 
 from artifact_fn.errors import ParallelError
+from artifact_fn.training.parallel import operations
 from artifact_fn.training.statistics import Join
 
 
@@ -78,9 +78,9 @@ def reduced(mesh: Mesh, leaves: Sequence[Tensor], ways: Sequence[Join]) -> list[
     members = [[i for i, way in enumerate(ways) if (way, wires[i].dtype) == kind] for kind in kinds]
     vectors = [torch.cat([wires[i].reshape(-1) for i in group]) for group in members]
     if len(vectors) == 1:
-        answers = [_joined(vectors[0], kinds[0][0], mesh.group)]
+        answers = [operations.joined(vectors[0], kinds[0][0], mesh.group)]
     else:
-        answers = _joined_each(vectors, ",".join(way for way, _ in kinds), mesh.group)
+        answers = operations.joined_each(vectors, ",".join(way for way, _ in kinds), mesh.group)
     found: list[Tensor] = list(leaves)
     for group, vector in zip(members, answers, strict=True):
         parts = torch.split(vector, [wires[i].numel() for i in group])
@@ -100,7 +100,7 @@ def scattered_sum(mesh: Mesh, vector: Tensor, *, after: Tensor) -> Tensor:
     """
     if mesh.size == 1:
         return vector
-    found: Tensor = _scattered(vector, after, mesh.size, mesh.group)
+    found: Tensor = operations.scattered(vector, after, mesh.size, mesh.group)
     return found
 
 
@@ -114,7 +114,23 @@ def gathered_part(mesh: Mesh, part: Tensor, *, after: Tensor) -> Tensor:
     """
     if mesh.size == 1:
         return part
-    found: Tensor = _gathered(part.contiguous(), after, mesh.size, mesh.group)
+    found: Tensor = operations.gathered(part.contiguous(), after, mesh.size, mesh.group)
+    return found
+
+
+def gathered_and_summed(mesh: Mesh, part: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+    """Everybody's parts as `gathered_part` has them, and the sum of everybody's number.
+
+    Args:
+        mesh: Who takes part.
+        part: As long in every process; contiguous.
+        number: Small: it is under way with the part, and costs no message more.
+    """
+    if mesh.size == 1:
+        return part, number
+    found: tuple[Tensor, Tensor] = operations.gathered_and_summed(
+        part, number, mesh.size, mesh.group
+    )
     return found
 
 
@@ -148,65 +164,8 @@ def summing(mesh: Mesh) -> Callable[[Tensor], Tensor]:
 def _total(vector: Tensor, group: str) -> Tensor:
     # Inside a gradient the operation would be asked for its own, which it does not have.
     with torch.no_grad():
-        found: Tensor = _joined(vector, "sum", group)
+        found: Tensor = operations.joined(vector, "sum", group)
     return found
-
-
-# Operations of our own, because torch's have gradients that torch.func cannot take, and arguments
-# that its C++ wrapper cannot pass; and because one that sends all vectors of a step has an order
-# that no compiler can change. One vector has an operation to itself: the C++ wrapper takes a list
-# of one tensor for the tensor.
-
-
-@torch.library.custom_op("artifact_fn::joined", mutates_args=())
-def _joined(vector: Tensor, way: str, group: str) -> Tensor:
-    ops = torch.ops._c10d_functional
-    found: Tensor = ops.wait_tensor(ops.all_reduce(vector, way, group))
-    return found
-
-
-@_joined.register_fake
-def _(vector: Tensor, way: str, group: str) -> Tensor:
-    return torch.empty_like(vector)
-
-
-@torch.library.custom_op("artifact_fn::joined_each", mutates_args=())
-def _joined_each(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
-    ops = torch.ops._c10d_functional
-    sent = [
-        ops.all_reduce(vector, way, group)
-        for vector, way in zip(vectors, ways.split(","), strict=True)
-    ]
-    return [ops.wait_tensor(one) for one in sent]
-
-
-@_joined_each.register_fake
-def _(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
-    return [torch.empty_like(vector) for vector in vectors]
-
-
-@torch.library.custom_op("artifact_fn::scattered", mutates_args=())
-def _scattered(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    ops = torch.ops._c10d_functional
-    found: Tensor = ops.wait_tensor(ops.reduce_scatter_tensor(vector, "sum", size, group))
-    return found
-
-
-@_scattered.register_fake
-def _(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    return vector.new_empty(vector.numel() // size)
-
-
-@torch.library.custom_op("artifact_fn::gathered", mutates_args=())
-def _gathered(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    ops = torch.ops._c10d_functional
-    found: Tensor = ops.wait_tensor(ops.all_gather_into_tensor(part, size, group))
-    return found
-
-
-@_gathered.register_fake
-def _(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    return part.new_empty(part.numel() * size)
 
 
 def _wire(leaf: Tensor, way: Join) -> Tensor:

@@ -14,50 +14,56 @@ from torch import Tensor
 
 
 @torch.library.custom_op("artifact_fn::joined", mutates_args=())
-def joined(vector: Tensor, way: str, group: str) -> Tensor:
+def joined(vector: Tensor, way: str, size: int, group: str) -> Tensor:
     """One vector, joined with everybody's."""
-    ops = torch.ops._c10d_functional
-    found: Tensor = ops.wait_tensor(ops.all_reduce(vector, way, group))
-    return found
+    return _come(_sent(vector, way, size, group), way, size)
 
 
 @joined.register_fake
-def _(vector: Tensor, way: str, group: str) -> Tensor:
-    return torch.empty_like(vector)
+def _(vector: Tensor, way: str, size: int, group: str) -> Tensor:
+    return _shaped(vector, way, size)
 
 
 @torch.library.custom_op("artifact_fn::joined_each", mutates_args=())
-def joined_each(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
+def joined_each(vectors: Sequence[Tensor], ways: str, size: int, group: str) -> list[Tensor]:
     """Several vectors, each in its way; all are on their way before one is waited for."""
-    ops = torch.ops._c10d_functional
-    sent = [
-        ops.all_reduce(vector, way, group)
-        for vector, way in zip(vectors, ways.split(","), strict=True)
-    ]
-    return [ops.wait_tensor(one) for one in sent]
+    pairs = list(zip(vectors, ways.split(","), strict=True))
+    sent = [(_sent(vector, way, size, group), way) for vector, way in pairs]
+    return [_come(one, way, size) for one, way in sent]
 
 
 @joined_each.register_fake
-def _(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
-    return [torch.empty_like(vector) for vector in vectors]
+def _(vectors: Sequence[Tensor], ways: str, size: int, group: str) -> list[Tensor]:
+    pairs = zip(vectors, ways.split(","), strict=True)
+    return [_shaped(vector, way, size) for vector, way in pairs]
 
 
-@torch.library.custom_op("artifact_fn::scattered", mutates_args=())
-def scattered(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    """This process's part of the sum of everybody's vector."""
+def _sent(vector: Tensor, way: str, size: int, group: str) -> Tensor:
     ops = torch.ops._c10d_functional
-    if vector.device.type == "cpu":
-        # gloo sums the whole vector in every process, and throws most of it away: twice the bytes.
+    if way != "scatter":
+        found: Tensor = ops.all_reduce(vector, way, group)
+    elif _on_gloo(vector):
         even = [vector.numel() // size] * size
-        parts: Tensor = ops.wait_tensor(ops.all_to_all_single(vector, even, even, group))
-        return parts.reshape(size, -1).sum(0)
-    found: Tensor = ops.wait_tensor(ops.reduce_scatter_tensor(vector, "sum", size, group))
+        found = ops.all_to_all_single(vector, even, even, group)
+    else:
+        found = ops.reduce_scatter_tensor(vector, "sum", size, group)
     return found
 
 
-@scattered.register_fake
-def _(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    return vector.new_empty(vector.numel() // size)
+def _come(sent: Tensor, way: str, size: int) -> Tensor:
+    found: Tensor = torch.ops._c10d_functional.wait_tensor(sent)
+    if way == "scatter" and _on_gloo(found):
+        return found.reshape(size, -1).sum(0)
+    return found
+
+
+def _shaped(vector: Tensor, way: str, size: int) -> Tensor:
+    return vector.new_empty(vector.numel() // size if way == "scatter" else vector.numel())
+
+
+def _on_gloo(vector: Tensor) -> bool:
+    """Where a reduce-scatter sums the whole vector in every process: twice the bytes."""
+    return vector.device.type == "cpu"
 
 
 @torch.library.custom_op("artifact_fn::gathered", mutates_args=())

@@ -17,13 +17,12 @@ from torch import Tensor
 from artifact_fn import tree
 from artifact_fn.errors import OptimError
 from artifact_fn.optim.clipping import global_norm
-from artifact_fn.optim.transform import Grads, Params, Rule, check_rule_at_end
+from artifact_fn.optim.transform import Grads, Params, Rule, Scatter, check_rule_at_end
 from artifact_fn.training.flat import joining
 from artifact_fn.training.parallel.mesh import (
     Mesh,
     gathered_and_summed,
     gathered_part,
-    scattered_sum,
 )
 from artifact_fn.training.state import TrainState
 
@@ -76,16 +75,17 @@ def sharded(optimizer: Rule, mesh: Mesh) -> Rule:
         return _unjoined(vectors, params), Shards(inner)
 
     def from_parts(
-        grads: Grads, state: Shards, params: Params, after: Tensor
-    ) -> tuple[Params, Shards, Tensor]:
-        own: Grads = {}
-        for kind, vector in joining(grads)[0](grads).items():
-            own[kind] = after = scattered_sum(mesh, _padded(mesh, vector), after=after)
+        grads: Grads, state: Shards, params: Params, scatter: Scatter
+    ) -> tuple[Params, Shards, Tensor, list[Tensor]]:
+        vectors = joining(grads)[0](grads)
+        parts, others = scatter([_padded(mesh, vector) for vector in vectors.values()])
+        own = dict(zip(vectors, parts, strict=True))
         mine, inner = optimizer.update(own, state.inner, _shard(mesh, params))
-        first, *others = mine
+        first, *rest = mine
         vector, square = gathered_and_summed(mesh, mine[first], global_norm(own).square())
-        more = _gathered(mesh, {kind: mine[kind] for kind in others}, vector)
-        return _unjoined({first: vector, **more}, params), Shards(inner), square.sqrt()
+        more = _gathered(mesh, {kind: mine[kind] for kind in rest}, vector)
+        moved = _unjoined({first: vector, **more}, params)
+        return moved, Shards(inner), square.sqrt(), others
 
     return Rule(
         init,

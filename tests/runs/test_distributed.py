@@ -76,11 +76,14 @@ def test_goes_on_with_another_number_of_processes(tmp_path: Path, whole: dict[st
     assert int(done(load_run(tmp_path / "run")).state.step) == 18
 
 
-def test_shards_are_written_by_two_and_read_by_one_and_four(tmp_path: Path) -> None:
-    two = launched("tests.runs.shards_worker", ["write", str(tmp_path)], 2)
-    four = launched("tests.runs.shards_worker", ["read", str(tmp_path)], 4)
-    assert all(told["same"] for told in (*two, *four))
+def test_shards_go_from_two_to_one_to_four(tmp_path: Path) -> None:
+    """And from two to four: what four read is what two wrote, and what one wrote after them."""
+    worker, again = "tests.runs.shards_worker", tmp_path / "again"
+    two = launched(worker, ["write", str(tmp_path)], 2)
     one = load_shards(tmp_path, MARK, fresh(ALONE), ALONE)
+    save_shards(again, MARK, one, ALONE)
+    four = launched(worker, ["read", str(again), str(tmp_path)], 4)
+    assert all(all(told["same"]) for told in (*two, *four))
     whole = gathered(one, ALONE)
     assert {told["digest"] for told in (*two, *four)} == {tree.digest(whole)}
     assert int(one.step) == 3

@@ -55,6 +55,10 @@ def test_a_state_is_joined_and_spread(found: tuple[int, Any]) -> None:
     assert all(told["spread"] for told in found[1])
 
 
+def test_sums_are_scattered_whatever_their_dtypes(found: tuple[int, Any]) -> None:
+    assert all(told["summed"] for told in found[1])
+
+
 def test_a_state_that_differs_is_named(found: tuple[int, Any]) -> None:
     for told in found[1]:
         assert told["apart"].startswith("all processes have the same state; got params/2.bias of ")

@@ -19,6 +19,9 @@ Report = Mapping[str, Tensor]
 A floating one is averaged over steps, a whole number is a count and adds up.
 """
 
+Scatter = Callable[[list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+"""Each process's vectors to its own parts of their sums, and what was sent beside them."""
+
 
 def _no_report(state: Any) -> Report:
     return {}
@@ -56,9 +59,9 @@ class Rule:
             parameter's shape: then parameters may be stored as one flat vector.
         options: What is built into a rule and not in its state (`maximize`, `nesterov`, ...), by
             torch's name; read when a state is taken over from torch.
-        from_parts: Of a rule that several processes share: (grads, state, params, after), each
-            process's own part of gradients that add up, to (params, state, norm of the sum);
-            `after` is what they have told each other last.
+        from_parts: Of a rule that several processes share: (grads, state, params, scatter), each
+            process's own part of gradients that add up, to (params, state, norm of the sum, what
+            `scatter` has answered beside).
     """
 
     init: Callable[[Params], Any]
@@ -66,7 +69,9 @@ class Rule:
     report: Callable[[Any], Report] = _no_report
     elementwise: bool = False
     options: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
-    from_parts: Callable[[Grads, Any, Params, Tensor], tuple[Params, Any, Tensor]] | None = None
+    from_parts: (
+        Callable[[Grads, Any, Params, Scatter], tuple[Params, Any, Tensor, list[Tensor]]] | None
+    ) = None
 
 
 Optimizer = Rule

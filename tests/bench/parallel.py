@@ -33,6 +33,9 @@ SIZE = 2
 EPOCHS = {"small": 2, "medium": 1, "large": 1}
 """Trained together in one round."""
 
+FEWER = {"large": 3}
+"""A round of it takes half a minute: so many times fewer of them, and three at least."""
+
 Run = Callable[[], float]
 """One round; the loss of its last epoch."""
 
@@ -41,11 +44,12 @@ def parallel(rounds: int, names: tuple[str, ...] = ("medium", "large")) -> None:
     """Time both on each task; print medians, bytes and ratios."""
     print(environments.machine(), f"processes={SIZE}", "threads=1", sep="  ")
     for name in names:
+        times = max(min(rounds, 3), rounds // FEWER.get(name, 1))
         port = str(29500 + os.getpid() % 1000)
         shared = {"WORLD_SIZE": str(SIZE), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         running = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.parallel", name, str(rounds)],
+                [sys.executable, "-m", "tests.bench.parallel", name, str(times)],
                 cwd=ROOT,
                 env={
                     **os.environ,

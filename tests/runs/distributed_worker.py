@@ -1,8 +1,8 @@
 """Worker: one of the processes of a run, which may be told to die or to hang.
 
-    python -m tests.runs.distributed_worker DIRECTORY '{"epochs": 3, "die": [1, 2, 3]}'
+    python -m tests.runs.distributed_worker DIRECTORY '{"epochs": 3, "die": [[1, 2, 3]]}'
 
-`die` and `hang` are (rank, epoch, batch); they happen in the first attempt only.
+`die` and `hang` are (rank, epoch, batch), one for each attempt; later ones nothing happens to.
 """
 
 import json
@@ -50,11 +50,18 @@ class Deadly:
             yield batch
 
 
+def fate(options: dict[str, Any], how: str) -> tuple[int, int, int]:
+    """Rank, epoch and batch at which somebody of this attempt dies or hangs."""
+    attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    fates: list[tuple[int, int, int]] = options.get(how, [])
+    return fates[attempt] if attempt < len(fates) else (-1, 0, 0)
+
+
 def given(options: dict[str, Any], rank: int) -> Experiment:
     whole = experiment(until=at_most(options.get("epochs", 3)), seed=options.get("seed", 0))
     for how in ("die", "hang"):
-        who, *where = options.get(how, [-1, 0, 0])
-        if first_attempt() and who == rank > 0:
+        who, *where = fate(options, how)
+        if who == rank > 0:
             deadly = Deadly(whole.data["train"], where[0], where[1], how)
             return attrs.evolve(whole, data={**whole.data, "train": deadly})
     return whole
@@ -75,15 +82,11 @@ def killer(epoch: int, cursor: int) -> Show:
     return show
 
 
-def first_attempt() -> bool:
-    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
-
-
 def main(directory: str, told_options: str) -> None:
     options: dict[str, Any] = json.loads(told_options)
     torch.set_num_threads(1)
     with processes(timeout=options.get("timeout", 600.0)) as here:
-        rank, *where = options.get("die", [-1, 0, 0])
+        victim, *where = fate(options, "die")
         spread = chain(clip_by_global_norm(1.0), sharded(adamw(1e-2), here.mesh))
         outcome = together(
             given(options, here.mesh.rank),
@@ -92,7 +95,7 @@ def main(directory: str, told_options: str) -> None:
             optimizer=spread if options.get("shard") else None,
             allow={"until"},
             saving=Saving(epochs=1, steps=2),
-            show=killer(*where) if first_attempt() and rank == 0 else lambda stream: stream,
+            show=killer(*where) if victim == here.mesh.rank == 0 else lambda stream: stream,
         )
         told: dict[str, Any] = {"rank": here.mesh.rank}
         if not is_successful(outcome):

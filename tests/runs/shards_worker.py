@@ -1,6 +1,6 @@
 """Worker: one of the processes that write a state in shards, or read it.
 
-python -m tests.runs.shards_worker write|read DIRECTORY
+python -m tests.runs.shards_worker write|read DIRECTORY...
 """
 
 import json
@@ -41,18 +41,19 @@ def moved(mesh: Mesh) -> TrainState:
     return state
 
 
-def main(what: str, directory: str) -> None:
-    root = Path(directory)
+def main(what: str, *directories: str) -> None:
     torch.set_num_threads(1)
     with processes(timeout=600.0) as here:
         expected = moved(here.mesh)
-        if what == "write":
-            save_shards(root, MARK, expected, here.mesh)
-        found = load_shards(root, MARK, fresh(here.mesh), here.mesh)
+        found = []
+        for root in map(Path, directories):
+            if what == "write":
+                save_shards(root, MARK, expected, here.mesh)
+            found.append(load_shards(root, MARK, fresh(here.mesh), here.mesh))
         told = {
-            "same": tree.identical(found, expected),
-            "digest": tree.digest(gathered(found, here.mesh)),
-            "bytes": held(found.opt_state),
+            "same": [tree.identical(one, expected) for one in found],
+            "digest": tree.digest(gathered(found[0], here.mesh)),
+            "bytes": held(found[0].opt_state),
         }
     sys.stdout.write(f"{json.dumps(told)}\n")
 

@@ -4,8 +4,7 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,15 @@ import torch
 from artifact_fn import optim, tree
 from artifact_fn.errors import DataError, ParallelError
 from artifact_fn.runs import load_run
-from artifact_fn.runs.distributed import load_shards, processes, save_shards, together
+from artifact_fn.runs.distributed import Processes, load_shards, processes, save_shards, together
+from artifact_fn.runs.distributed.processes import PATIENCE
 from artifact_fn.runs.faults import Damaged
 from artifact_fn.runs.storage.journal import read
 from artifact_fn.training import TrainState, functional, sequence
-from artifact_fn.training.parallel import ALONE, gathered, sharded
+from artifact_fn.training.parallel import ALONE, Mesh, gathered, sharded
 from tests.runs.examples import done, experiment
 from tests.runs.shards_worker import MARK, fresh
-from tests.training.launched import ROOT, Launched, launched
+from tests.training.launched import Launched, launched
 
 WORKER = "tests.runs.distributed_worker"
 
@@ -39,38 +39,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return ran(tmp_path_factory.mktemp("whole") / "run", 2)
 
 
-# After the kill, torch's gloo has once refused and once kept waiting the processes that meet anew.
-@pytest.mark.campaign
-@pytest.mark.parametrize("victim", [1, 0])
-def test_killed_and_started_again_by_torchrun(
-    tmp_path: Path, whole: dict[str, Any], victim: int
-) -> None:
-    """kill -9 in the middle of the second epoch; with rank 1 the optimizer is in shards."""
-    options = {"die": [victim, 2, 4], "shard": victim == 1}
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-        *("--max-restarts=3", "-m", WORKER, str(tmp_path / "run"), json.dumps(options)),
-    ]
-    ended = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stderr[-4000:]
-    assert "exitcode: -9" in ended.stderr
-    lines = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
-    assert [line for line in lines if "state" in line] == [whole]
-    # The second attempt began in the epoch that the first had not finished.
-    records = read(tmp_path / "run" / "journal.jsonl").records
-    (resumed,) = [record for record in records if record["kind"] == "resumed"]
-    assert resumed["from"].startswith("00000001-")
-
-
 def test_who_is_lost_is_named(tmp_path: Path) -> None:
     """Without torchrun, which would end the others before they could say much."""
-    options = json.dumps({"die": [1, 2, 3]})
+    options = json.dumps({"die": [[1, 2, 3]]})
     running = Launched(WORKER, [str(tmp_path / "run"), options], 3)
     assert running.ended(1).code == -signal.SIGKILL
     for rank in (0, 2):
@@ -85,7 +56,7 @@ def test_who_is_lost_is_named(tmp_path: Path) -> None:
 
 
 def test_who_hangs_is_named_with_its_step(tmp_path: Path) -> None:
-    options = json.dumps({"hang": [1, 2, 3], "timeout": 4.0})
+    options = json.dumps({"hang": [[1, 2, 3]], "timeout": 4.0})
     running = Launched(WORKER, [str(tmp_path / "run"), options], 2)
     told = running.ended(0).told
     assert running.ended(1, patience=0.1).code is None
@@ -105,11 +76,14 @@ def test_goes_on_with_another_number_of_processes(tmp_path: Path, whole: dict[st
     assert int(done(load_run(tmp_path / "run")).state.step) == 18
 
 
-def test_shards_are_written_by_two_and_read_by_one_and_four(tmp_path: Path) -> None:
-    two = launched("tests.runs.shards_worker", ["write", str(tmp_path)], 2)
-    four = launched("tests.runs.shards_worker", ["read", str(tmp_path)], 4)
-    assert all(told["same"] for told in (*two, *four))
+def test_shards_go_from_two_to_one_to_four(tmp_path: Path) -> None:
+    """And from two to four: what four read is what two wrote, and what one wrote after them."""
+    worker, again = "tests.runs.shards_worker", tmp_path / "again"
+    two = launched(worker, ["write", str(tmp_path)], 2)
     one = load_shards(tmp_path, MARK, fresh(ALONE), ALONE)
+    save_shards(again, MARK, one, ALONE)
+    four = launched(worker, ["read", str(again), str(tmp_path)], 4)
+    assert all(all(told["same"]) for told in (*two, *four))
     whole = gathered(one, ALONE)
     assert {told["digest"] for told in (*two, *four)} == {tree.digest(whole)}
     assert int(one.step) == 3
@@ -159,6 +133,22 @@ def test_the_optimizer_in_shards_is_the_experiments_own(tmp_path: Path) -> None:
         with pytest.raises(ParallelError, match="in the place of another; got a step of several"):
             together(several, tmp_path, here, optimizer=other)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_store_is_kept_until_all_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without torchrun it goes with rank 0, and the others may still look into it."""
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    stores: Any = torch.distributed
+    store = stores.TCPStore("127.0.0.1", 0, 2, is_master=True, wait_for_workers=False)
+    zero, one = (Processes(Mesh(rank, 2), "cpu", 9.0, store.clone()) for rank in (0, 1))
+    with ThreadPoolExecutor(1) as pool:
+        parting = pool.submit(zero.part)
+        store.wait(["parted/0"])
+        assert not parting.done()
+        one.part()
+        parting.result(PATIENCE)
+    zero.close()
+    one.close()
 
 
 def test_alone_there_is_nobody_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -112,6 +113,32 @@ def launched(
     for one in found:
         assert one.code == 0, one.said[-4000:]
     return [one.told for one in found]
+
+
+def under_torchrun(
+    program: Sequence[str], size: int, *, restarts: int = 0, patience: float = 180.0
+) -> subprocess.CompletedProcess[str]:
+    """Run a program, `-m MODULE ...` or a file and its arguments, as torchrun does.
+
+    Returns:
+        How it has ended. After so many seconds all of it is ended and the code is not 0.
+    """
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *(f"--nproc-per-node={size}", f"--max-restarts={restarts}", *program),
+    ]
+    told = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as agent:
+        try:
+            out, err = agent.communicate(timeout=patience)
+        except BaseException as cause:
+            agent.terminate()  # it ends its processes, after 30 s by force
+            out, err = agent.communicate()
+            if not isinstance(cause, subprocess.TimeoutExpired):
+                raise
+    return subprocess.CompletedProcess(command, agent.returncode, out, err)
 
 
 def _child(module: str, arguments: list[str], told: dict[str, str], files: tuple[str, str]) -> None:

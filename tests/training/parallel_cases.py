@@ -34,6 +34,7 @@ from artifact_fn.training.parallel import (
     sharded,
     synchronised,
 )
+from artifact_fn.training.parallel.mesh import Way, reduced
 
 Network = Callable[[], nn.Module]
 
@@ -152,6 +153,7 @@ def eagerly(mesh: Mesh) -> dict[str, Any]:
     found["unsynchronised"] = unsynchronised(mesh)
     found["bytes"] = memory(mesh)
     found["spread"] = spread(mesh)
+    found["summed"] = summed(mesh)
     found["apart"] = disagreement(mesh)
     return found
 
@@ -172,6 +174,20 @@ def memory(mesh: Mesh) -> list[int]:
     adam = af.optim.adam(1e-3)
     states = [TrainState.create(model, rule, seed=0) for rule in (sharded(adam, mesh), adam)]
     return [held(state.opt_state) for state in states]
+
+
+def summed(mesh: Mesh) -> bool:
+    """Vectors of several dtypes in one message, of whose sums each process gets its part."""
+    kinds = (torch.float32, torch.float64, torch.complex64, torch.bfloat16)
+    whole = [torch.arange(3 * mesh.size).to(kind) for kind in kinds]
+    ones = torch.ones(2, dtype=torch.int64)
+    way: Way = "scatter"
+    told = [vector * (mesh.rank + 1) for vector in whole]
+    *parts, count = reduced(mesh, [*told, ones], [*(way for _ in kinds), "sum"])
+    own, times = slice(3 * mesh.rank, 3 * mesh.rank + 3), mesh.size * (mesh.size + 1) // 2
+    right = [torch.equal(a, b[own] * times) for a, b in zip(parts, whole, strict=True)]
+    (alone,) = reduced(mesh, told[:1], [way])
+    return all(right) and torch.equal(alone, parts[0]) and count.tolist() == [mesh.size] * 2
 
 
 def spread(mesh: Mesh) -> bool:

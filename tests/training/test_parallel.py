@@ -1,8 +1,7 @@
 """Parallel: k processes do what one does; what they cannot do is refused."""
 
 import json
-import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from torch import nn
 import artifact_fn as af
 from artifact_fn import optim
 from artifact_fn.errors import OptimError, ParallelError
+from artifact_fn.runs.storage.journal import read
 from artifact_fn.training.parallel import ALONE, Mesh, data_parallel, sharded
-from tests.training.launched import ROOT, launched
+from tests.training.launched import launched, under_torchrun
 
 SAME = ("plain", "normed", "tiny", "watched", "dropping", "sharded", "in front")
 
@@ -55,6 +55,10 @@ def test_a_state_is_joined_and_spread(found: tuple[int, Any]) -> None:
     assert all(told["spread"] for told in found[1])
 
 
+def test_sums_are_scattered_whatever_their_dtypes(found: tuple[int, Any]) -> None:
+    assert all(told["summed"] for told in found[1])
+
+
 def test_a_state_that_differs_is_named(found: tuple[int, Any]) -> None:
     for told in found[1]:
         assert told["apart"].startswith("all processes have the same state; got params/2.bias of ")
@@ -74,16 +78,36 @@ def test_compiled_by_chunks_it_is_the_same() -> None:
 
 
 def test_the_example_runs_under_torchrun() -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     program = ["examples/data_parallel.py", "--eager", "--sharded", "--epochs=2"]
-    done = subprocess.run(
-        [*command, *program], cwd=ROOT, check=True, capture_output=True, text=True
-    )
+    done = under_torchrun(program, 2)
+    assert done.returncode == 0, done.stderr[-4000:]
     told = json.loads(done.stdout.strip().splitlines()[-1])
     assert told["processes"] == 2
     assert told["apart"] <= 1e-6
     assert told["bytes"][0] < 0.6 * told["bytes"][1]
     assert done.stderr.count(told["digest"]) == 2
+
+
+def test_killed_and_started_again_by_torchrun(tmp_path: Path) -> None:
+    """kill -9 of rank 1 in the second epoch, and of rank 0 in the third; the third attempt ends.
+
+    What the earlier attempts have left in the store of torchrun must mislead none of the later:
+    with that store as it is (`met` answering it whole), three of four tries end otherwise.
+    """
+    worker, spread = "tests.runs.distributed_worker", {"shard": True}
+    (whole, _) = launched(worker, [str(tmp_path / "whole"), json.dumps(spread)], 2)
+    dying = json.dumps({**spread, "die": [[1, 2, 4], [0, 3, 4]]})
+    done = under_torchrun(["-m", worker, str(tmp_path / "run"), dying], 2, restarts=2)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stderr.count("exitcode: -9") == 2
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [line for line in told if "state" in line] == [whole]
+    # Each attempt began in the epoch that the one before had not finished.
+    records = read(tmp_path / "run" / "journal.jsonl").records
+    resumed = [record["from"].split("-")[0] for record in records if record["kind"] == "resumed"]
+    assert resumed == ["00000001", "00000002"]
+    lost = [record["what"] for record in records if record["kind"] == "fault"]
+    assert [what.split(" has ")[0] for what in lost] == ["rank 1"]
 
 
 def test_rows_are_shared_evenly_and_in_order() -> None:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 import torch.distributed as dist
 
 from artifact_fn.runs.distributed.lost import Lost, Stalled
+from artifact_fn.runs.distributed.meeting import common_store, keeps_store, met
 from artifact_fn.runs.faults import Fault
 from artifact_fn.training.graph import default_cache
 from artifact_fn.training.parallel.mesh import ALONE, Mesh
@@ -40,7 +42,12 @@ class Processes:
         self._store, self._step = store, 0
         self._ended = threading.Event()
         if store is not None:
-            self._beating = threading.Thread(target=self._beat, name="signs of life", daemon=True)
+            # A connection of its own: what waits in one keeps it. Made here, where the store lives;
+            # from one that is gone a clone would be waited for as long as for a process.
+            signs = store.clone()
+            self._beating = threading.Thread(
+                target=self._beat, args=(signs,), name="signs of life", daemon=True
+            )
             self._beating.start()
 
     def at(self, step: int) -> None:
@@ -65,8 +72,21 @@ class Processes:
         if self._store is not None:
             self._beating.join(PATIENCE)  # a store that is gone must keep nobody
 
-    def _beat(self) -> None:
-        store, count, sent = self._store.clone(), 0, 0
+    def part(self) -> None:
+        """Say that this process needs the others no more, nor the store.
+
+        The one with whom the store goes waits a little for the others to say so.
+        """
+        if self._store is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the store is gone, and all is said
+            self._store.set(f"parted/{self.mesh.rank}", "")
+            if keeps_store(self.mesh.rank):
+                others = [f"parted/{rank}" for rank in range(1, self.mesh.size)]
+                self._store.wait(others, datetime.timedelta(seconds=PATIENCE))
+
+    def _beat(self, store: Any) -> None:
+        count = sent = 0
         while True:
             count += 1
             with contextlib.suppress(Exception):
@@ -128,6 +148,7 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
     Raises:
         Lost: a process has died; names it.
         Stalled: a process has not come after `timeout` seconds; names it, and its step.
+        ParallelError: the environment does not say where they meet.
 
     Example:
         >>> with processes() as here:
@@ -144,13 +165,17 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
     if gpu:
         torch.cuda.set_device(local)
     os.environ.setdefault(_CACHE, str(Path(default_cache()) / f"rank-{local}"))
-    dist.init_process_group(
-        backend or ("cpu:gloo,cuda:nccl" if gpu else "gloo"),
-        timeout=datetime.timedelta(seconds=timeout),
-    )
-    mesh = Mesh(rank, size, _group().group_name)
-    here = Processes(mesh, device, timeout, dist.distributed_c10d._get_default_store())
+    part = met(common_store(rank, size, timeout), rank, size, timeout)
+    here = Processes(Mesh(rank, size), device, timeout, part)
     try:
+        dist.init_process_group(
+            backend or ("cpu:gloo,cuda:nccl" if gpu else "gloo"),
+            store=part,
+            rank=rank,
+            world_size=size,
+            timeout=datetime.timedelta(seconds=timeout),
+        )
+        here.mesh = attrs.evolve(here.mesh, group=_group().group_name)
         yield here
     except RuntimeError as cause:
         fault = here.why()
@@ -159,5 +184,7 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
         raise fault from cause
     finally:
         here.close()
-        with contextlib.suppress(RuntimeError):  # what went wrong before is told
-            dist.destroy_process_group()
+        if dist.is_initialized():
+            with contextlib.suppress(RuntimeError):  # what went wrong before is told
+                dist.destroy_process_group()
+        here.part()

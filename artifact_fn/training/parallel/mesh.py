@@ -7,15 +7,18 @@ and whose answer is the same, bit for bit, in every process.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import torch
-import torch.distributed._functional_collectives
 from torch import Tensor
 
 from artifact_fn.errors import ParallelError
+from artifact_fn.training.parallel import operations
 from artifact_fn.training.statistics import Join
+
+Way = Join | Literal["scatter"]
+"""How tensors of several processes are joined."""
 
 
 @attrs.frozen
@@ -60,7 +63,7 @@ ALONE = Mesh(rank=0, size=1)
 """One process, which tells nobody anything."""
 
 
-def reduced(mesh: Mesh, leaves: Sequence[Tensor], ways: Sequence[Join]) -> list[Tensor]:
+def reduced(mesh: Mesh, leaves: Sequence[Tensor], ways: Sequence[Way]) -> list[Tensor]:
     """Each tensor joined with the same tensor of every other process.
 
     What is joined alike and of one dtype goes as one vector, and all vectors are on their way
@@ -68,39 +71,33 @@ def reduced(mesh: Mesh, leaves: Sequence[Tensor], ways: Sequence[Join]) -> list[
 
     Args:
         mesh: Who takes part; all of them call this with tensors of the same shapes.
-        leaves: Of any shapes and dtypes.
-        ways: How each is joined.
+        leaves: Of any shapes and dtypes; those of the way "scatter" are vectors, [size * n].
+        ways: How each is joined. "scatter" is a sum of which each process gets its part, [n].
     """
     if mesh.size == 1 or not leaves:
         return list(leaves)
     wires = [_wire(leaf, way) for leaf, way in zip(leaves, ways, strict=True)]
-    kinds = list(dict.fromkeys((way, w.dtype) for way, w in zip(ways, wires, strict=True)))
-    members = [[i for i, way in enumerate(ways) if (way, wires[i].dtype) == kind] for kind in kinds]
+    alike = [
+        (way, wire.dtype, at if way == "scatter" else None)
+        for at, (way, wire) in enumerate(zip(ways, wires, strict=True))
+    ]
+    kinds = list(dict.fromkeys(alike))
+    members = [[i for i, one in enumerate(alike) if one == kind] for kind in kinds]
     vectors = [torch.cat([wires[i].reshape(-1) for i in group]) for group in members]
+    order = ",".join(way for way, *_ in kinds)
     if len(vectors) == 1:
-        answers = [_joined(vectors[0], kinds[0][0], mesh.group)]
+        answers = [operations.joined(vectors[0], order, mesh.size, mesh.group)]
     else:
-        answers = _joined_each(vectors, ",".join(way for way, _ in kinds), mesh.group)
+        answers = operations.joined_each(vectors, order, mesh.size, mesh.group)
     found: list[Tensor] = list(leaves)
-    for group, vector in zip(members, answers, strict=True):
+    for group, vector, (way, *_) in zip(members, answers, kinds, strict=True):
+        if way == "scatter":
+            like = leaves[group[0]]
+            found[group[0]] = _unwired(vector, like[: len(like) // mesh.size])
+            continue
         parts = torch.split(vector, [wires[i].numel() for i in group])
         for i, part in zip(group, parts, strict=True):
             found[i] = _unwired(part, leaves[i])
-    return found
-
-
-def scattered_sum(mesh: Mesh, vector: Tensor, *, after: Tensor) -> Tensor:
-    """This process's part of the sum of everybody's vector: [size * n] to [n].
-
-    Args:
-        mesh: Who takes part.
-        vector: As long in every process.
-        after: An answer that is there before this is sent. Messages must have one order in all
-            processes, and a compiler keeps no other than that of what depends on each other.
-    """
-    if mesh.size == 1:
-        return vector
-    found: Tensor = _scattered(vector, after, mesh.size, mesh.group)
     return found
 
 
@@ -110,11 +107,28 @@ def gathered_part(mesh: Mesh, part: Tensor, *, after: Tensor) -> Tensor:
     Args:
         mesh: Who takes part.
         part: As long in every process.
-        after: As in `scattered_sum`.
+        after: An answer that is there before this is sent. Messages must have one order in all
+            processes, and a compiler keeps no other than that of what depends on each other.
     """
     if mesh.size == 1:
         return part
-    found: Tensor = _gathered(part.contiguous(), after, mesh.size, mesh.group)
+    found: Tensor = operations.gathered(part.contiguous(), after, mesh.size, mesh.group)
+    return found
+
+
+def gathered_and_summed(mesh: Mesh, part: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+    """Everybody's parts as `gathered_part` has them, and the sum of everybody's number.
+
+    Args:
+        mesh: Who takes part.
+        part: As long in every process; contiguous.
+        number: Small: it is under way with the part, and costs no message more.
+    """
+    if mesh.size == 1:
+        return part, number
+    found: tuple[Tensor, Tensor] = operations.gathered_and_summed(
+        part, number, mesh.size, mesh.group
+    )
     return found
 
 
@@ -148,73 +162,16 @@ def summing(mesh: Mesh) -> Callable[[Tensor], Tensor]:
 def _total(vector: Tensor, group: str) -> Tensor:
     # Inside a gradient the operation would be asked for its own, which it does not have.
     with torch.no_grad():
-        found: Tensor = _joined(vector, "sum", group)
+        found: Tensor = operations.joined(vector, "sum", 1, group)
     return found
 
 
-# Operations of our own, because torch's have gradients that torch.func cannot take, and arguments
-# that its C++ wrapper cannot pass; and because one that sends all vectors of a step has an order
-# that no compiler can change. One vector has an operation to itself: the C++ wrapper takes a list
-# of one tensor for the tensor.
-
-
-@torch.library.custom_op("artifact_fn::joined", mutates_args=())
-def _joined(vector: Tensor, way: str, group: str) -> Tensor:
-    ops = torch.ops._c10d_functional
-    found: Tensor = ops.wait_tensor(ops.all_reduce(vector, way, group))
-    return found
-
-
-@_joined.register_fake
-def _(vector: Tensor, way: str, group: str) -> Tensor:
-    return torch.empty_like(vector)
-
-
-@torch.library.custom_op("artifact_fn::joined_each", mutates_args=())
-def _joined_each(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
-    ops = torch.ops._c10d_functional
-    sent = [
-        ops.all_reduce(vector, way, group)
-        for vector, way in zip(vectors, ways.split(","), strict=True)
-    ]
-    return [ops.wait_tensor(one) for one in sent]
-
-
-@_joined_each.register_fake
-def _(vectors: Sequence[Tensor], ways: str, group: str) -> list[Tensor]:
-    return [torch.empty_like(vector) for vector in vectors]
-
-
-@torch.library.custom_op("artifact_fn::scattered", mutates_args=())
-def _scattered(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    ops = torch.ops._c10d_functional
-    found: Tensor = ops.wait_tensor(ops.reduce_scatter_tensor(vector, "sum", size, group))
-    return found
-
-
-@_scattered.register_fake
-def _(vector: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    return vector.new_empty(vector.numel() // size)
-
-
-@torch.library.custom_op("artifact_fn::gathered", mutates_args=())
-def _gathered(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    ops = torch.ops._c10d_functional
-    found: Tensor = ops.wait_tensor(ops.all_gather_into_tensor(part, size, group))
-    return found
-
-
-@_gathered.register_fake
-def _(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
-    return part.new_empty(part.numel() * size)
-
-
-def _wire(leaf: Tensor, way: Join) -> Tensor:
+def _wire(leaf: Tensor, way: Way) -> Tensor:
     """A leaf as it is sent: real, and of a dtype that every backend can join."""
     if leaf.is_complex():
         leaf = torch.view_as_real(leaf)
     if leaf.dtype in (torch.bool, torch.int8, torch.int16, torch.uint8):
-        return leaf.to(torch.int64 if way == "sum" else torch.int32)
+        return leaf.to(torch.int64 if way in ("sum", "scatter") else torch.int32)
     return leaf
 
 

@@ -18,10 +18,10 @@ from artifact_fn.training.batches import rows
 from artifact_fn.training.compiled import Compiled
 from artifact_fn.training.contracts import Batch, Buffers, Params, Step
 from artifact_fn.training.gradients import Found, Moved, Of, Update, alone, moved
-from artifact_fn.training.parallel.mesh import Mesh, reduced
+from artifact_fn.training.parallel.mesh import Mesh, Way, reduced
 from artifact_fn.training.sequence import Sequence, sequence
 from artifact_fn.training.state import TrainState
-from artifact_fn.training.statistics import Join, joins
+from artifact_fn.training.statistics import joins
 from artifact_fn.training.step import TrainStep, train_step
 
 LEAST = 2
@@ -113,19 +113,26 @@ def _across(mesh: Mesh, of: Of, update: Update, batch: Batch, key: Tensor) -> Mo
     }
     told = [] if whole else tree.leaves(found.metrics)
     groups: list[Params] = [{} if parts else found.grads, found.rooms, running]
-    summed = [leaf for group in groups for leaf in group.values()]
-    ways: list[Join] = ["sum" for _ in summed]
+    small = [*(leaf for group in groups for leaf in group.values()), *told]
+    ways: list[Way] = ["sum" for group in groups for _ in group]
     ways += [] if whole else joins(found.metrics)
-    answers = reduced(mesh, [*summed, *told], ways)
-    joined = iter(answers)
-    grads, rooms, buffers = ({path: next(joined) for path in group} for group in groups)
-    # Cloned: what is kept must not keep the vector it came in, which holds all gradients.
-    after: Buffers = {**found.buffers, **{path: leaf.clone() for path, leaf in buffers.items()}}
-    metrics = found.metrics
-    if not whole:
-        metrics = tree.unflatten([t.clone() for t in joined], tree.flatten(found.metrics)[1])
+
+    def scatter(vectors: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        first: list[Way] = ["scatter" for _ in vectors]
+        answers = reduced(mesh, [*vectors, *small], [*first, *ways])
+        return answers[: len(vectors)], answers[len(vectors) :]
+
+    def everybodys(answers: list[Tensor]) -> Found:
+        joined = iter(answers)
+        grads, rooms, buffers = ({path: next(joined) for path in group} for group in groups)
+        # Cloned: what is kept must not keep the vector it came in, which holds all gradients.
+        after: Buffers = {**found.buffers, **{path: leaf.clone() for path, leaf in buffers.items()}}
+        metrics = found.metrics
+        if not whole:
+            metrics = tree.unflatten([t.clone() for t in joined], tree.flatten(metrics)[1])
+        return Found(found.grads if parts else grads, rooms, metrics, after)
+
     if parts is None:
-        return moved(update, Found(grads, rooms, metrics, after))
-    last = answers[0] if answers else key
-    params, opt_state, norm = parts(found.grads, update.state, update.params, last)
-    return Moved(params, opt_state, norm, Found(found.grads, rooms, metrics, after))
+        return moved(update, everybodys(reduced(mesh, small, ways)))
+    params, opt_state, norm, answers = parts(found.grads, update.state, update.params, scatter)
+    return Moved(params, opt_state, norm, everybodys(answers))

@@ -17,9 +17,13 @@ from torch import Tensor
 from artifact_fn import tree
 from artifact_fn.errors import OptimError
 from artifact_fn.optim.clipping import global_norm
-from artifact_fn.optim.transform import Grads, Params, Rule, check_rule_at_end
+from artifact_fn.optim.transform import Grads, Params, Rule, Scatter, check_rule_at_end
 from artifact_fn.training.flat import joining
-from artifact_fn.training.parallel.mesh import Mesh, gathered_part, reduced, scattered_sum
+from artifact_fn.training.parallel.mesh import (
+    Mesh,
+    gathered_and_summed,
+    gathered_part,
+)
 from artifact_fn.training.state import TrainState
 
 
@@ -65,25 +69,23 @@ def sharded(optimizer: Rule, mesh: Mesh) -> Rule:
     def init(params: Params) -> Shards:
         return Shards(optimizer.init(_shard(mesh, params)))
 
-    def of_shards(
-        grads: Grads, state: Shards, params: Params, after: Tensor
-    ) -> tuple[Params, Shards]:
-        mine, inner = optimizer.update(grads, state.inner, _shard(mesh, params))
-        return _whole(mesh, mine, params, after), Shards(inner)
-
     def update(grads: Grads, state: Shards, params: Params) -> tuple[Params, Shards]:
-        own = _shard(mesh, grads)
-        return of_shards(own, state, params, next(iter(own.values())))
+        mine, inner = optimizer.update(_shard(mesh, grads), state.inner, _shard(mesh, params))
+        vectors = _gathered(mesh, mine, next(iter(mine.values())))
+        return _unjoined(vectors, params), Shards(inner)
 
     def from_parts(
-        grads: Grads, state: Shards, params: Params, after: Tensor
-    ) -> tuple[Params, Shards, Tensor]:
-        own: Grads = {}
-        for kind, vector in joining(grads)[0](grads).items():
-            own[kind] = after = scattered_sum(mesh, _padded(mesh, vector), after=after)
-        norm = reduced(mesh, [global_norm(own).square()], ["sum"])[0].sqrt()
-        moved, shards = of_shards(own, state, params, norm)
-        return moved, shards, norm
+        grads: Grads, state: Shards, params: Params, scatter: Scatter
+    ) -> tuple[Params, Shards, Tensor, list[Tensor]]:
+        vectors = joining(grads)[0](grads)
+        parts, others = scatter([_padded(mesh, vector) for vector in vectors.values()])
+        own = dict(zip(vectors, parts, strict=True))
+        mine, inner = optimizer.update(own, state.inner, _shard(mesh, params))
+        first, *rest = mine
+        vector, square = gathered_and_summed(mesh, mine[first], global_norm(own).square())
+        more = _gathered(mesh, {kind: mine[kind] for kind in rest}, vector)
+        moved = _unjoined({first: vector, **more}, params)
+        return moved, Shards(inner), square.sqrt(), others
 
     return Rule(
         init,
@@ -99,15 +101,13 @@ def gathered(state: TrainState, mesh: Mesh) -> TrainState:
 
     All processes of the mesh call it, and all of them answer it.
     """
-    join, split = joining(state.params)
-    sizes = {kind: vector.numel() for kind, vector in join(state.params).items()}
+    sizes = _sizes(state.params)
     shapes = {kind: (-(-size // mesh.size),) for kind, size in sizes.items()}
 
     def one(part: Any) -> Any:
         if not _like(part, shapes):
             return part
-        vectors = _gathered(mesh, part, next(iter(part.values())))
-        return split({kind: vector[: sizes[kind]] for kind, vector in vectors.items()})
+        return _unjoined(_gathered(mesh, part, next(iter(part.values()))), state.params)
 
     def opened(shards: Shards) -> Any:
         return tree.map(one, shards.inner, is_leaf=lambda part: _like(part, shapes))
@@ -160,15 +160,28 @@ def _padded(mesh: Mesh, vector: Tensor) -> Tensor:
     return torch.cat([vector, vector.new_zeros(more)]) if more else vector
 
 
+def _sizes(params: Params) -> dict[str, int]:
+    """How long each dtype's vector is."""
+    found: dict[str, int] = {}
+    for leaf in params.values():
+        found[str(leaf.dtype)] = found.get(str(leaf.dtype), 0) + leaf.numel()
+    return found
+
+
 def _shard(mesh: Mesh, params: Params) -> Params:
-    """This process's part of each dtype's vector."""
-    join, _ = joining(params)
+    """This process's part of each dtype's vector; only what is of it is copied."""
     found = {}
-    for kind, vector in join(params).items():
-        whole = _padded(mesh, vector)
-        size = whole.numel() // mesh.size
-        # Cloned: a state must not keep the whole vector alive for its part.
-        found[kind] = whole[mesh.rank * size : (mesh.rank + 1) * size].clone()
+    for kind, whole in _sizes(params).items():
+        leaves = [leaf.reshape(-1) for leaf in params.values() if str(leaf.dtype) == kind]
+        size = -(-whole // mesh.size)
+        start, parts = mesh.rank * size, []
+        for leaf in leaves:
+            own = leaf[max(start, 0) : max(start + size, 0)]
+            parts += [own] if own.numel() else []
+            start -= leaf.numel()
+        more = size - sum(own.numel() for own in parts)
+        parts += [leaves[0].new_zeros(more)] if more else []
+        found[kind] = torch.cat(parts)
     return found
 
 
@@ -180,12 +193,10 @@ def _gathered(mesh: Mesh, shards: Params, after: Tensor) -> Params:
     return found
 
 
-def _whole(mesh: Mesh, shards: Params, like: Params, after: Tensor) -> Params:
-    """Everybody's shards as tensors again."""
-    join, split = joining(like)
-    sizes = {kind: vector.numel() for kind, vector in join(like).items()}
-    vectors = _gathered(mesh, shards, after)
-    return split({kind: vector[: sizes[kind]] for kind, vector in vectors.items()})
+def _unjoined(vectors: Params, like: Params) -> Params:
+    """Tensors by path from a vector for each dtype, padded at its end."""
+    sizes = _sizes(like)
+    return joining(like)[1]({kind: vector[: sizes[kind]] for kind, vector in vectors.items()})
 
 
 def _check_elementwise(optimizer: Rule) -> None:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from artifact_fn.errors import ScoreError
+from artifact_fn.extras import extra
 from artifact_fn.training.distribution import density, quantile, share_of_zeros
+
+with extra("validation", "matplotlib"):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 Results = Mapping[str, Any]
 """Floats and arrays by name, without the split."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.bench.environments import python
 
@@ -16,12 +15,13 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFERENCE = sorted((ROOT / "docs" / "api").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-THERE = re.compile(r"^```python title=\"(plain|lightning|optax)\"\n(.*?)^```$", re.M | re.S)
+THERE = re.compile(
+    r"^```python title=\"(plain|lightning|optax|artifact-torch)\"\n(.*?)^```$", re.M | re.S
+)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
-# They build a plain module, as the reader has one; its weights come from the global generator.
-DRAWING = {"from_plain_loop.md", "objectives.md"}
+PEERS = ["from_plain_loop", "from_lightning", "from_artifact_torch", "from_optax"]
 
 
 @functools.cache
@@ -29,10 +29,9 @@ def run(page: Path) -> dict[str, Any]:
     """The names left by all programs of a page, run in one module."""
     text = page.read_text(encoding="utf-8")
     names: dict[str, Any] = {"__name__": page.stem}
-    with torch.random.fork_rng(devices=[], enabled=page.name in DRAWING):
-        for block in BLOCK.finditer(text):
-            line = text[: block.start(1)].count("\n")
-            exec(compile("\n" * line + block[1], page, "exec"), names)
+    for block in BLOCK.finditer(text):
+        line = text[: block.start(1)].count("\n")
+        exec(compile("\n" * line + block[1], page, "exec"), names)
     return names
 
 
@@ -59,7 +58,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["from_plain_loop", "from_lightning", "from_optax"])
+@pytest.mark.parametrize("page", PEERS)
 def test_their_program_learns_what_ours_does(page: str, tmp_path: Path) -> None:
     path = ROOT / "docs" / f"{page}.md"
     (name, program), *others = THERE.findall(path.read_text(encoding="utf-8"))

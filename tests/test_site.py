@@ -73,6 +73,11 @@ def test_nothing_is_fetched(site: Path) -> None:
         assert not re.search(r"url\(\s*[\"']?(?:https?:)?//", style.read_text(encoding="utf-8"))
 
 
+def test_bars_in_tables_are_bars(site: Path) -> None:
+    shown = (site / "from_lightning.html").read_text(encoding="utf-8")
+    assert "until=af.at_most(n) | within(seconds)" in shown
+
+
 def test_search_needs_no_server(site: Path) -> None:
     index = (site / "search" / "search_index.js").read_text(encoding="utf-8")
     assert "gotchas.html" in index

@@ -13,8 +13,8 @@ from artifact_fn.testing import small_experiment
 
 def test_it_learns_and_is_the_same_each_time() -> None:
     one, other = small_experiment(epochs=20).fit(), small_experiment(epochs=20).fit()
-    losses = one.answers["history"]["val/loss"]
-    assert losses.iloc[-1] < losses.iloc[0]
+    losses = one.answers["history"]["train/loss"]
+    assert losses.iloc[-1] < 0.5 * losses.iloc[0]
     assert tree.identical(one.last.state, other.last.state)
     assert not tree.identical(one.last.state, small_experiment(epochs=20, seed=1).fit().last.state)
 

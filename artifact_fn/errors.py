@@ -100,6 +100,10 @@ class EnsembleError(ArtifactFnError):
     """Members of an ensemble cannot be made, or trained, together."""
 
 
+class ExtraError(ArtifactFnError, ModuleNotFoundError):
+    """A package that only an extra of artifact-fn brings is not installed."""
+
+
 class ParallelError(ArtifactFnError):
     """Processes cannot train together, or no longer agree."""
 

@@ -56,6 +56,9 @@ def fold_in(key: Tensor, data: int | Tensor) -> Tensor:
     Returns:
         int32 [2].
 
+    Raises:
+        KeyDataError: `data` is no whole number.
+
     Example:
         >>> fold_in(key(0), 1)
         tensor([ 928981903, -841280227], dtype=torch.int32)
@@ -221,6 +224,9 @@ def bernoulli(
 
     Returns:
         bool of `shape`; the same bits in eager and compiled programs.
+
+    Raises:
+        KeyDataError: a number outside [0, 1] as the probability.
 
     Example:
         >>> bernoulli(key(0), 1.0, (2,))

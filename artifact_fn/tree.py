@@ -45,10 +45,20 @@ def node(cls: type[T]) -> type[T]:
 
 
 def register(cls: type, names: Iterable[str]) -> None:
-    """Make an existing record class (attrs or dataclass) a pytree of the fields `names`.
+    """Make a record class `cls` (attrs or dataclass) that exists a pytree of the fields `names`.
 
     Unflattening sets the fields without calling the constructor: construction validates,
     evolution does not.
+
+    Example:
+        >>> import attrs
+        >>> @attrs.frozen
+        ... class Pair:
+        ...     a: int
+        ...     b: int
+        >>> register(Pair, ["a", "b"])
+        >>> leaves(Pair(1, 2))
+        [1, 2]
     """
     fields = tuple(names)
 
@@ -75,7 +85,7 @@ def _build(cls: type[N], values: dict[str, Any]) -> N:
 
 
 def replace(record: N, /, **changes: Any) -> N:
-    """Return a copy of a `node` record with some fields changed; traceable by torch.compile.
+    """A copy of a `node` record with `changes` of its fields; traceable by torch.compile.
 
     Raises:
         TreeError: a name is not a field of the record.
@@ -118,22 +128,38 @@ def map(
 
 
 def leaves(tree: Any) -> list[Any]:
-    """The leaves of a tree, in the order of `flatten`."""
+    """The leaves of a tree, in the order of `flatten`.
+
+    Example:
+        >>> leaves({"b": 1, "a": (2, 3)})
+        [1, 2, 3]
+    """
     return _pytree.tree_leaves(tree)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Spec]:
-    """Split a tree into its leaves and its structure."""
+    """Split a tree into its leaves and its structure.
+
+    Example:
+        >>> values, spec = flatten({"b": 1, "a": (2, 3)})
+        >>> values, unflatten(values, spec)
+        ([1, 2, 3], {'b': 1, 'a': (2, 3)})
+    """
     return _pytree.tree_flatten(tree)
 
 
 def unflatten(values: Iterable[Any], spec: Spec) -> Any:
-    """Undo `flatten`."""
+    """Undo `flatten`: a tree of the structure `spec`, from `values` as its leaves.
+
+    Example:
+        >>> unflatten([5, 6], flatten({"b": 1, "a": 2})[1])
+        {'b': 5, 'a': 6}
+    """
     return _pytree.tree_unflatten(values, spec)
 
 
 def builder(spec: Spec) -> Callable[[Iterator[Any]], Any]:
-    """`unflatten` for one structure, as functions that call each other.
+    """`unflatten` for one structure `spec`, as functions that call each other.
 
     torch.compile traces them in a tenth of the time that it needs for `unflatten`.
 
@@ -158,7 +184,7 @@ def builder(spec: Spec) -> Callable[[Iterator[Any]], Any]:
 
 
 def map_records(function: Callable[[N], Any], tree: Any, kind: type[N]) -> Any:
-    """Apply `function` to each outermost record of a class, and leave every other leaf alone.
+    """Apply `function` to each outermost record of a class `kind` in `tree`, and to nothing else.
 
     Example:
         >>> @node
@@ -175,7 +201,15 @@ def map_records(function: Callable[[N], Any], tree: Any, kind: type[N]) -> Any:
 
 
 def records(tree: Any, kind: type[N]) -> list[N]:
-    """The outermost records of a class in a tree."""
+    """The outermost records in `tree` of a class `kind`, which is a `node` or registered.
+
+    Example:
+        >>> @node
+        ... class Point:
+        ...     x: Any
+        >>> records({"a": Point(1), "b": [2, Point(3)]}, Point)
+        [...Point(x=1), ...Point(x=3)]
+    """
     found = _pytree.tree_leaves(tree, is_leaf=lambda part: isinstance(part, kind))
     return [part for part in found if isinstance(part, kind)]
 
@@ -205,7 +239,7 @@ def _name(key: Any) -> str:
 
 
 def identical(a: Any, b: Any) -> bool:
-    """Whether two trees have the same structure and, bit for bit, the same leaves.
+    """Whether two trees `a` and `b` have the same structure and, bit for bit, the same leaves.
 
     Tensors must agree in dtype, shape and bytes (so NaN equals the same NaN and 0.0 differs
     from -0.0); other leaves in type and value.
@@ -242,7 +276,12 @@ def digest(tree: Any) -> str:
 
 
 def first_difference(a: Any, b: Any) -> str:
-    """The first path at which two trees differ, or their structure."""
+    """The first path at which two trees `a` and `b` differ, or their structure.
+
+    Example:
+        >>> first_difference({"w": torch.zeros(2)}, {"w": torch.ones(2)})
+        'w...'
+    """
     ours, theirs = paths(a), paths(b)
     if ours.keys() != theirs.keys():
         return f"{sorted(ours.keys() ^ theirs.keys())[0]} (only one of them has it)"

@@ -116,3 +116,30 @@ def test_a_sweep_on_a_cluster_of_two_workers(tmp_path: Path) -> None:
     assert told["loaded_epochs"] == 3
     assert told["members"] == 2
     assert len(list(out.glob("trials/*/experiment.json"))) == 4
+
+
+def test_an_optimizer_of_ten_lines(tmp_path: Path) -> None:
+    told = ran("--eager", "--epochs", "6", "--out", str(tmp_path), example="custom_optimizer")
+    assert told.keys() == {"signum", "adamw"}
+    assert max(told.values()) < 1.2, "of ten digits, chance is 2.3"
+    assert (tmp_path / "custom_optimizer.png").stat().st_size > 10_000
+
+
+def test_a_stopper_of_four_lines(tmp_path: Path) -> None:
+    told = ran("--eager", "--out", str(tmp_path), example="custom_stopper")
+    assert told["stop"] == "val/loss was above 2 times train/loss for 3 epochs"
+    assert told["best_epoch"] < told["epochs"] < 200
+    assert (tmp_path / "custom_stopper.png").stat().st_size > 10_000
+
+
+def test_rows_with_a_wrong_label_have_large_gradients(tmp_path: Path) -> None:
+    told = ran("--out", str(tmp_path), example="per_sample_gradients")
+    assert told["caught"] >= 0.7 * told["flipped"]
+    assert (tmp_path / "per_sample_gradients.png").stat().st_size > 10_000
+
+
+def test_a_transformer_learns_to_write(tmp_path: Path) -> None:
+    """For two epochs, of which the second is already far below chance among 22 letters."""
+    told = ran("--eager", "--epochs", "2", "--out", str(tmp_path), example="text_transformer")
+    assert told["entropy"] < told["val/loss"] < 2.2
+    assert (tmp_path / "text_transformer.png").stat().st_size > 10_000

@@ -20,7 +20,12 @@ def every(n: int) -> Cadence:
 
 
 def first() -> Cadence:
-    """Due at epoch 1."""
+    """Due at epoch 1.
+
+    Example:
+        >>> [i for i in range(1, 8) if first()(i)]
+        [1]
+    """
     return lambda index: index == 1
 
 
@@ -36,6 +41,9 @@ def last(epochs: int) -> Cadence:
 
 def any_of(*cadences: Cadence) -> Cadence:
     """Due when one of them is.
+
+    Args:
+        cadences: Asked one after the other.
 
     Example:
         >>> [i for i in range(1, 8) if any_of(first(), every(5))(i)]

@@ -81,7 +81,16 @@ def named(folds: Mapping[str, Fold[X, Any, Any]]) -> Fold[X, dict[str, Any], dic
 
 
 def run(fold: Fold[X, C, R], elements: Iterable[X]) -> R:
-    """The answer after all elements."""
+    """The answer after all elements.
+
+    Args:
+        fold: What is asked.
+        elements: Read once, in order.
+
+    Example:
+        >>> run(Fold(lambda: 0, max, lambda carry: carry), [3, 1, 4])
+        4
+    """
     carry = fold.init()
     for element in elements:
         carry = fold.step(carry, element)
@@ -90,6 +99,10 @@ def run(fold: Fold[X, C, R], elements: Iterable[X]) -> R:
 
 def scan(fold: Fold[X, C, R], elements: Iterable[X]) -> Iterator[R]:
     """The answer after each element, lazily.
+
+    Args:
+        fold: What is asked.
+        elements: Read once, in order, as answers are.
 
     Example:
         >>> total = Fold(lambda: 0, lambda carry, x: carry + x, lambda carry: carry)

@@ -90,6 +90,12 @@ def ended(
 
     Raises:
         FoldError: `members` is below 1, or `stopper` is none.
+
+    Example:
+        >>> from artifact_fn.folds import Epoch, reached, run
+        >>> epochs = [Epoch(1, None, {"val/loss": 0.3, "val/loss[0]": 0.1, "val/loss[1]": 0.5})]
+        >>> run(ended(reached("val/loss", 0.2), members=2), epochs)
+        ((1, 'val/loss has reached 0.2 (0.1)'), None)
     """
     if not isinstance(stopper, Stopper):
         raise FoldError(
@@ -121,8 +127,17 @@ def ended(
 def all_ended(stopper: Stopper[Epoch[Any]], members: int) -> Stopper[Epoch[Any]]:
     """Stops when a stopper has ended every member.
 
+    Args:
+        stopper: Asked of each member by itself.
+        members: How many, at least 1.
+
     Raises:
         FoldError: as `ended`.
+
+    Example:
+        >>> from artifact_fn.folds import Epoch, at_most, run
+        >>> run(all_ended(at_most(1), members=2).fold, [Epoch(1, None)])
+        Stop(reason=...)
     """
 
     def stop(ends: tuple[Ended | None, ...]) -> Stop | None:

@@ -6,6 +6,7 @@ from typing import Literal
 from artifact_fn.errors import FoldError
 
 Mode = Literal["min", "max"]
+"""Whether lower or higher values of a score are better."""
 
 
 def mode_of(score: str, mode: Mode | None) -> Mode:

@@ -69,7 +69,13 @@ def best(score: str, *, mode: Mode | None = None) -> Fold[Epoch[Any], Kept, Epoc
 
 
 def last() -> Fold[Epoch[Any], Kept, Epoch[Any] | None]:
-    """The last epoch; None before the first."""
+    """The last epoch; None before the first.
+
+    Example:
+        >>> from artifact_fn.folds.fold import run
+        >>> run(last(), [Epoch(1, None), Epoch(2, None)]).index
+        2
+    """
 
     def init() -> Kept:
         return ()

@@ -116,7 +116,13 @@ def _at_least_one(name: str, value: int) -> None:
 
 
 def at_most(epochs: int) -> Stopper[Epoch[Any]]:
-    """Stops when `epochs` epochs are done, whether or not this process did them all."""
+    """Stops when `epochs` epochs are done, whether or not this process did them all.
+
+    Example:
+        >>> from artifact_fn.folds.fold import run
+        >>> run(at_most(2).fold, [Epoch(1, None), Epoch(2, None)])
+        Stop(reason='2 epochs are done')
+    """
     _at_least_one("the number of epochs", epochs)
 
     def step(_: int, epoch: Epoch[Any]) -> int:
@@ -202,6 +208,11 @@ def reached(score: str, value: float, *, mode: Mode | None = None) -> Stopper[Ep
 
     Raises:
         FoldError: `value` is NaN, or `mode` left out where no loss is read.
+
+    Example:
+        >>> from artifact_fn.folds.fold import run
+        >>> run(reached("val/auc", 0.9, mode="max").fold, [Epoch(1, None, {"val/auc": 0.95})])
+        Stop(reason='val/auc has reached 0.9 (0.95)')
     """
     mode = mode_of(score, mode)
     if math.isnan(value):
@@ -214,12 +225,27 @@ def reached(score: str, value: float, *, mode: Mode | None = None) -> Stopper[Ep
 
 
 def diverged(score: str = "train/loss") -> Stopper[Epoch[Any]]:
-    """Stops when a score is NaN or infinite."""
+    """Stops when a score is NaN or infinite.
+
+    Example:
+        >>> from artifact_fn.folds.fold import run
+        >>> run(diverged().fold, [Epoch(1, None, {"train/loss": math.nan})])
+        Stop(reason='train/loss has diverged (nan)')
+    """
     return _once(score, lambda x: not math.isfinite(x), "has diverged")
 
 
 def within(seconds: float) -> Stopper[Epoch[Any]]:
-    """Stops when the run has taken so many seconds, by the clock given to the stream."""
+    """Stops when the run has taken so many seconds, by the clock given to the stream.
+
+    Raises:
+        FoldError: `seconds` is not above 0.
+
+    Example:
+        >>> from artifact_fn.folds.fold import run
+        >>> run(within(60.0).fold, [Epoch(1, None, seconds=61.0)])
+        Stop(reason='61.0 of 60 seconds are over')
+    """
     if not seconds > 0:
         raise FoldError("a time is positive", got=f"{seconds} seconds", do="give more than 0")
     fold: Fold[Epoch[Any], float, Stop | None] = Fold(

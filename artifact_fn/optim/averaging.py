@@ -115,6 +115,14 @@ def averaged(state: S) -> S:
 
     Raises:
         OptimError: its optimizer keeps no mean, or two keep one of the same parameter.
+
+    Example:
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training import TrainState, functional
+        >>> model = functional(lambda: torch.nn.Linear(2, 1))
+        >>> state = TrainState.create(model, ema(sgd(0.1)), seed=0)
+        >>> list(averaged(state).params)
+        ['weight', 'bias']
     """
     training: Any = state
     found = tree.records(training.opt_state, Averaged)

@@ -12,6 +12,9 @@ from artifact_fn.optim.transform import Grads, Params, Transform
 def global_norm(grads: Grads) -> Tensor:
     """The 2-norm of all gradients together: a tensor [] of their dtype; 0 of none.
 
+    Args:
+        grads: By path, of any shapes.
+
     Example:
         >>> global_norm({"a": torch.tensor([3.0]), "b": torch.tensor([4.0])})
         tensor(5.)

@@ -123,6 +123,10 @@ def check_skips(opt_state: Any) -> None:
 
     Raises:
         NonFiniteError: it has; names the update and the parameter.
+
+    Example:
+        >>> from artifact_fn.optim import sgd
+        >>> check_skips(skip_nonfinite(sgd(0.1)).init({"w": torch.ones(1)}))
     """
     for skips in tree.records(opt_state, Skips):
         noted = skips.first.reshape(-1)

@@ -64,6 +64,11 @@ def cosine(value: float, *, steps: int, final: float = 0.0) -> Schedule:
 def multistep(value: float, *, milestones: tuple[int, ...], gamma: float = 0.1) -> Schedule:
     """`value` times gamma for every milestone reached, as torch's MultiStepLR.
 
+    Args:
+        value: The rate at first.
+        milestones: Updates done at which it changes.
+        gamma: By what it is multiplied there.
+
     Example:
         >>> [multistep(1.0, milestones=(1, 3), gamma=0.5)(torch.tensor(i)).item() for i in range(4)]
         [1.0, 0.5, 0.5, 0.25]
@@ -126,6 +131,11 @@ def join(first: Schedule, *, at: int, then: Schedule) -> Schedule:
 
     As torch's SequentialLR; joins of joins make longer rows.
 
+    Args:
+        first: Asked for updates below `at`.
+        at: Updates done when the other takes over, at least 1.
+        then: Asked from there on, for updates counted from 0 again.
+
     Example:
         >>> rates = join(constant(1.0), at=2, then=linear(0.5, final=0.0, steps=2))
         >>> [rates(torch.tensor(i)).item() for i in range(5)]
@@ -142,6 +152,9 @@ def warmup(after: float | Schedule, *, steps: int, start: float = 0.0) -> Schedu
         after: A rate or a schedule, which begins when the warm-up is over.
         steps: How long the warm-up takes.
         start: Fraction of the rate at step 0, in [0, 1].
+
+    Raises:
+        OptimError: an argument is out of range.
 
     Example:
         >>> [warmup(1.0, steps=4)(torch.tensor(i)).item() for i in range(6)]

@@ -16,10 +16,13 @@ from typing import TypeAlias, TypeVar
 from urllib.parse import quote
 
 import attrs
-from matplotlib.figure import Figure
 
 from artifact_fn.errors import ValidationError
+from artifact_fn.extras import extra
 from artifact_fn.folds.epoch import Epoch
+
+with extra("validation", "matplotlib"):
+    from matplotlib.figure import Figure
 
 Drawable: TypeAlias = (
     Figure | Mapping[str, Figure] | Callable[[], Figure] | Callable[[], Mapping[str, Figure]]

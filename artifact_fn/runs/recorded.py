@@ -66,6 +66,9 @@ class Recorded:
 def load_run(directory: str | Path) -> IOResult[Recorded, Fault]:
     """Read what there is of a run. Needs no lock, changes nothing.
 
+    Args:
+        directory: Of the run; it may be going on.
+
     Returns:
         What is recorded; or the fault: `Missing`, `Damaged` (of `experiment.json` or the
         journal), `Storage`. Of a damaged checkpoint a warning tells, and an earlier one is read.
@@ -74,7 +77,13 @@ def load_run(directory: str | Path) -> IOResult[Recorded, Fault]:
         DataError: a fold has remembered records of a class that is not imported here.
 
     Example:
-        scores = load_run("runs/heart").map(lambda found: found.history)
+        >>> import tempfile
+        >>> from artifact_fn.runs.run import run
+        >>> from artifact_fn.testing import small_experiment
+        >>> root = tempfile.mkdtemp() + "/run"
+        >>> outcome = run(small_experiment(), root)
+        >>> load_run(root).map(lambda found: found.stop.reason)
+        <IOResult: <Success: 2 epochs are done>>
     """
     try:
         return IOSuccess(read_run(directory))

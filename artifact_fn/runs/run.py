@@ -87,7 +87,11 @@ def run(
         ArtifactFnError: the experiment itself is at fault; nothing is written.
 
     Example:
-        outcome = run(experiment, "runs/heart", show=progress)
+        >>> import tempfile
+        >>> from artifact_fn.testing import small_experiment
+        >>> outcome = run(small_experiment(), tempfile.mkdtemp() + "/run")
+        >>> outcome.map(lambda run: run.answers["selected"].index)
+        <IOResult: <Success: 2>>
     """
 
     def begun() -> Run[TrainState]:
@@ -161,7 +165,13 @@ def resume(
         ArtifactFnError: the experiment itself is at fault.
 
     Example:
-        outcome = resume(experiment, "runs/heart", allow={"until"})
+        >>> import tempfile
+        >>> from artifact_fn.testing import small_experiment
+        >>> root = tempfile.mkdtemp() + "/run"
+        >>> outcome = run(small_experiment(epochs=2), root)
+        >>> outcome = resume(small_experiment(epochs=4), root, allow={"until"})
+        >>> outcome.map(lambda run: run.last.index)
+        <IOResult: <Success: 4>>
     """
 
     def taken_up() -> Run[TrainState]:

@@ -41,6 +41,15 @@ def import_weights(path: str | Path, state: TrainState, *, prefix: str = "") -> 
         DataError: the file is none of these; or names or shapes differ, or the optimizer is
             another one; names the first.
         Damaged, Storage: there is no such file, or it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from artifact_fn.testing import small_experiment
+        >>> state, path = small_experiment(seed=7).state(), tempfile.mkdtemp() + "/best.safetensors"
+        >>> export_weights(state, path)
+        >>> again = import_weights(path, small_experiment(seed=0).state())
+        >>> torch.equal(again.params["weight"], state.params["weight"])
+        True
     """
     path = Path(path)
     weights, optimizer = _read(path)
@@ -66,11 +75,17 @@ def import_weights(path: str | Path, state: TrainState, *, prefix: str = "") -> 
 def export_weights(state: TrainState, path: str | Path) -> None:
     """Write a state's parameters and buffers, by name, as a safetensors file.
 
+    Args:
+        state: On any device.
+        path: Of the file, which is replaced as a whole.
+
     Raises:
         Storage: the disk refuses; what was there is still there.
 
     Example:
-        export_weights(run.answers["selected"].state, "best.safetensors")
+        >>> import tempfile
+        >>> from artifact_fn.testing import small_experiment
+        >>> export_weights(small_experiment().state(), tempfile.mkdtemp() + "/best.safetensors")
     """
     held = {name: leaf.detach() for name, leaf in {**state.params, **state.buffers}.items()}
     files.replace(Path(path), b"".join(dumped(held)))

@@ -3,6 +3,7 @@
 Each raises `LawError` with what broke, where, and the likely cause; none needs pytest.
 """
 
+from artifact_fn.testing.experiments import small_experiment
 from artifact_fn.testing.folds import check_fold
 from artifact_fn.testing.metrics import check_metric
 from artifact_fn.testing.purity import check_pure
@@ -18,4 +19,5 @@ __all__ = [
     "check_rule",
     "check_step",
     "check_transform",
+    "small_experiment",
 ]

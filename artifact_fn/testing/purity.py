@@ -18,6 +18,10 @@ def check_pure(function: Callable[..., Any], *arguments: Any) -> Any:
     Three layers: single operations (which one writes or draws), torch's version counters, and
     the bytes of every leaf before and after; BatchNorm writes without counting.
 
+    Args:
+        function: Anything that is meant to be pure.
+        arguments: Trees of tensors, and whatever else it takes by position.
+
     Returns:
         The answer.
 

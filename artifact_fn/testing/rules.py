@@ -36,6 +36,10 @@ def gradients(params: Params, step: int) -> Params:
 def check_transform(part: Transform | Rule, *, dtype: torch.dtype = torch.float32) -> None:
     """A transform or rule is pure, and keeps the structure and dtypes of its state and trees.
 
+    Args:
+        part: Tried on parameters and gradients of many shapes and sizes.
+        dtype: Of the parameters.
+
     Raises:
         LawError: it does not.
 

@@ -165,7 +165,17 @@ def singly(step: Step[S, B]) -> Step[S, B]:
 
 
 def eager(step: Step[S, B]) -> Step[S, B]:
-    """The step inside a compiled one; else the step itself."""
+    """The step inside a compiled one; else the step itself.
+
+    Args:
+        step: Compiled or not.
+
+    Example:
+        >>> def step(state, batch):
+        ...     return state + batch, {}
+        >>> eager(compiled(step)) is step, eager(step) is step
+        (True, True)
+    """
     return step.step if isinstance(step, Compiled) else step
 
 

@@ -166,6 +166,14 @@ def collected(
     Raises:
         FoldError: `every` is below 1.
         DataError: there is no fold.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> given = small_experiment()
+        >>> rows = Fold(lambda: 0, lambda count, seen: count + len(seen.outputs), lambda count: count)
+        >>> routine = collected("val", given.objective, given.data["val"], {"ROWS": rows})
+        >>> routine.name
+        "collected('val')"
     """
     due = at_every(every) if isinstance(every, int) else every
     name = f"collected({split!r})"

@@ -18,6 +18,10 @@ L = TypeVar("L", bound=Callable[[Any, Any], Tensor])
 def weighted(weight: float, loss: L) -> L:
     """A loss times a constant: of (outputs, batch) or, in a `Workflow`, of (inputs, outputs).
 
+    Args:
+        weight: A number; it is built into the step.
+        loss: Answers a scalar.
+
     Example:
         >>> import torch
         >>> size = weighted(0.5, lambda outputs, batch: outputs.abs().mean())
@@ -37,6 +41,12 @@ def from_output(name: str) -> Loss:
 
     For models that answer a mapping with their loss in it, as artifact-torch's do:
     `minimise(model, from_output("t_loss"))`.
+
+    Args:
+        name: Of the loss in the model's outputs.
+
+    Raises:
+        ObjectiveError: when it is called, the outputs hold no such name.
 
     Example:
         >>> import torch

@@ -46,6 +46,14 @@ def evaluate_each(
 
     Raises:
         DataError, EnsembleError: as `Ensemble.source`.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> from artifact_fn.training.ensemble import ensemble
+        >>> one = small_experiment()
+        >>> many = ensemble(one.model, one.optimizer, seeds=2)
+        >>> evaluate_each(many, "val", one.objective, one.data["val"]).name
+        "evaluate_each('val')"
     """
     read = source if isinstance(source, Source) else together.source(source)
     due = at_every(every) if isinstance(every, int) else every

@@ -104,6 +104,16 @@ def best_of_each(
 
     Raises:
         FoldError: an argument is out of range.
+
+    Example:
+        >>> from artifact_fn.folds import Epoch
+        >>> fold = best_of_each("val/loss", members=2)
+        >>> epochs = [
+        ...     Epoch(i, None, {"val/loss": (a + b) / 2, "val/loss[0]": a, "val/loss[1]": b})
+        ...     for i, (a, b) in enumerate([(0.5, 0.3), (0.4, 0.6)], 1)
+        ... ]
+        >>> fold.reads <= epochs[0].scores.keys()
+        True
     """
     better = improves(mode)
     check_members(members)
@@ -154,6 +164,12 @@ def each_control(control: Control, members: int) -> Control:
 
     Raises:
         FoldError: `control` is no fold, or `members` is below 1.
+
+    Example:
+        >>> from artifact_fn.optim import reduce_on_plateau
+        >>> control = each_control(reduce_on_plateau("val/loss"), members=2)
+        >>> callable(control.extract(control.init()))
+        True
     """
     check_control(control)
 

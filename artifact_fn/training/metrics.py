@@ -68,6 +68,9 @@ def metric(name: str, function: Callable[[O, I], Tensor | Statistic]) -> Metric[
         name: Of its score, without the split.
         function: Answers one value a row [B], whose mean is taken; or a statistic.
 
+    Raises:
+        MetricError: when it is measured, the function answers a single number.
+
     Example:
         >>> error = metric("error", lambda outputs, batch: (outputs - batch["y"]).abs())
         >>> batch = {"y": torch.tensor([1.0, 1.0])}
@@ -127,6 +130,10 @@ def accuracy(*, targets: str = "y", name: str = "accuracy") -> Metric:
 
     Reads logits [B, C, ...] (or binary logits, one a row) and classes [B, ...].
 
+    Args:
+        targets: The column of classes.
+        name: Of the score, without the split.
+
     Example:
         >>> logits = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
         >>> accuracy().measure(logits, {"y": torch.tensor([0, 0])}).answer()
@@ -144,6 +151,14 @@ def confusion(classes: int, *, targets: str = "y", name: str = "confusion") -> M
     """How often each class was taken for each: int64 [classes, classes], truth by prediction.
 
     An array, so it is found among an epoch's artifacts, not its scores.
+
+    Args:
+        classes: How many, at least 2.
+        targets: The column of classes; what is none of them is left out.
+        name: Of the artifact, without the split.
+
+    Raises:
+        MetricError: `classes` is below 2, or, when it is measured, not that of the outputs.
 
     Example:
         >>> logits = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
@@ -181,6 +196,14 @@ def roc_auc(*, targets: str = "y", name: str = "roc_auc", bins: int = 8192) -> M
     answer NaN.
 
     Reads logits [B, 2], [B, 1] or [B], and targets [B], of which those above 0 are positive.
+
+    Args:
+        targets: The column of classes.
+        name: Of the score, without the split.
+        bins: Of the histogram, at least 2.
+
+    Raises:
+        MetricError: `bins` is below 2.
 
     Example:
         >>> logits = torch.tensor([-1.0, 0.5, 2.0])

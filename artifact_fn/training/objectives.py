@@ -32,6 +32,16 @@ def objective(evaluate: Evaluate, metrics: Sequence[Metric] = ()) -> Objective:
 
     Raises:
         MetricError: two metrics share a name, or one has a name that a step uses itself.
+
+    Example:
+        >>> from artifact_fn.training.functional import functional
+        >>> model = functional(lambda: torch.nn.Linear(3, 1))
+        >>> def squared(params, buffers, batch, key, training):
+        ...     outputs, buffers = model.apply(params, buffers, batch["x"], key=key, training=training)
+        ...     return outputs.square().mean(), outputs, buffers
+        >>> _, aux = objective(squared)(*model.init(0), {"x": torch.ones(4, 3)}, torch.zeros(2), True)
+        >>> list(aux.metrics)
+        ['loss']
     """
     _names(metrics)
 

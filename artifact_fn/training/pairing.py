@@ -33,6 +33,14 @@ def typed(source: Source[Any], inputs: type[I]) -> Source[I]:
 
     Raises:
         DataError: a column is missing, or `inputs` is no TypedDict.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn.data import Loader, Table
+        >>> class X(ModelInput):
+        ...     x: torch.Tensor
+        >>> typed(Loader(Table({"x": torch.ones(4, 3)}), 2), X).steps
+        2
     """
     check_columns(source, required(inputs), f"the type {inputs.__name__}")
     return source

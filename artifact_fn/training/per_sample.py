@@ -27,6 +27,9 @@ def per_sample_grads(objective: Objective) -> PerSample:
     its buffers is dropped, and a model whose rows depend on each other, as under BatchNorm in
     training mode, has no gradient of a row.
 
+    Args:
+        objective: Whose loss is a mean over rows.
+
     Returns:
         A pure function (params, buffers, batch, key) -> (gradients by path [B, ...], metrics of
         the batch); it can be compiled and vmapped.
@@ -83,8 +86,23 @@ def clipped_grads(objective: Objective, max_norm: float) -> PerSample:
     The clipping of differentially private SGD (Abadi et al., CCS 2016), without its noise: no row
     moves a parameter by more than another. `train_step(..., clip_rows=max_norm)` trains by it.
 
+    Args:
+        objective: Whose loss is a mean over rows.
+        max_norm: Of each row's gradient, over all parameters.
+
     Raises:
         OptimError: `max_norm` is not positive.
+
+    Example:
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.training.functional import functional
+        >>> from artifact_fn.training.objectives import supervised
+        >>> model = functional(lambda: torch.nn.Linear(3, 2))
+        >>> batch = {"x": torch.ones(4, 3), "y": torch.zeros(4, dtype=torch.int64)}
+        >>> grads_of = clipped_grads(supervised(model, F.cross_entropy), max_norm=1.0)
+        >>> grads, metrics = grads_of(*model.init(0), batch, random.key(0))
+        >>> list(grads["weight"].shape)
+        [2, 3]
     """
     check_norm(max_norm)
     each = per_sample_grads(objective)

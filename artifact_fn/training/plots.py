@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from artifact_fn.errors import ScoreError
+from artifact_fn.extras import extra
 from artifact_fn.training.distribution import density, quantile, share_of_zeros
+
+with extra("validation", "matplotlib"):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 Results = Mapping[str, Any]
 """Floats and arrays by name, without the split."""
@@ -42,6 +45,12 @@ def distributions(
 
     Returns:
         A function that raises ScoreError where the tap has left no histogram.
+
+    Example:
+        >>> drawn = distributions("activations", axis="activation")
+        >>> counts = np.ones(515, dtype=np.int64)
+        >>> drawn({"activations/0/histogram": counts}).axes[0].get_xlabel()
+        'activation'
     """
 
     def draw(results: Results) -> Figure:
@@ -72,6 +81,11 @@ def bars(tap: str, *, title: str | None = None, axis: str, log: bool = False) ->
 
     Returns:
         A function that raises ScoreError where there is no such score.
+
+    Example:
+        >>> drawn = bars("gradient_norm", axis="2-norm")
+        >>> drawn({"gradient_norm/0": 0.5, "gradient_norm/2": 0.25}).axes[0].get_xlabel()
+        '2-norm'
     """
 
     def draw(results: Results) -> Figure:
@@ -111,6 +125,11 @@ def confusion(
 
     Returns:
         A function that raises ScoreError where there is no such array.
+
+    Example:
+        >>> figure = confusion(classes=["no", "yes"])({"confusion": np.eye(2)})
+        >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        ['no', 'yes']
     """
 
     def draw(results: Results) -> Figure:
@@ -181,5 +200,10 @@ def _missing(name: str, results: Results) -> ScoreError:
 
 
 def is_figure(artifact: Any) -> bool:
-    """Whether an artifact is a figure (and not an array)."""
+    """Whether an artifact is a figure (and not an array).
+
+    Example:
+        >>> is_figure(Figure()), is_figure(np.ones(2))
+        (True, False)
+    """
     return isinstance(artifact, Figure)

@@ -50,5 +50,10 @@ def sequence(*steps: Step[TrainState, B]) -> Sequence[B]:
     """Several steps on each batch, one after the other, as one step.
 
     Each counts as a step of the state. Where two make the same metric, give them names.
+
+    Example:
+        >>> up = lambda state, batch: (state + batch, {})
+        >>> sequence(up, up)(1, 10)
+        (21, {})
     """
     return Sequence(steps)

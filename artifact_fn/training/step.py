@@ -202,6 +202,19 @@ def eval_step(objective: Objective[B, Any]) -> Step[TrainState, B]:
 
     The state comes back with the step counted, so that a sweep draws anew for each batch (a
     model may sample when it is evaluated); everything else in it is untouched.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training.functional import functional
+        >>> from artifact_fn.training.objectives import supervised
+        >>> model = functional(lambda: torch.nn.Linear(3, 2))
+        >>> state = TrainState.create(model, sgd(0.1), seed=0)
+        >>> batch = {"x": torch.ones(4, 3), "y": torch.zeros(4, dtype=torch.int64)}
+        >>> after, metrics = eval_step(supervised(model, F.cross_entropy))(state, batch)
+        >>> tree.identical(after.params, state.params), list(metrics)
+        (True, ['loss'])
     """
 
     def step(state: TrainState, batch: B) -> tuple[TrainState, Metrics]:

@@ -36,6 +36,7 @@ class Advance:
 
 
 Event = Advance | Epoch[TrainState]
+"""What the events of a stream tell of: a cut of an epoch, or its end."""
 
 
 @attrs.frozen(eq=False)

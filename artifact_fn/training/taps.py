@@ -85,6 +85,12 @@ def activation_gradients(
 
     Raises:
         ModelError, MetricError: as `activations`; or a statistic is not made of sums.
+
+    Example:
+        >>> from artifact_fn.training.functional import functional
+        >>> model = functional(lambda: torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU()))
+        >>> activation_gradients(model).paths
+        ('0', '1')
     """
     return of_modules(model, pattern, reduce, name, gradient=True)
 
@@ -108,6 +114,12 @@ def dead_units(
 
     Raises:
         ModelError, MetricError: as `activations`.
+
+    Example:
+        >>> from artifact_fn.training.functional import functional
+        >>> model = functional(lambda: torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU()))
+        >>> dead_units(model, "1").name
+        'dead_units'
     """
     silent = attrs.evolve(reducers.silent(dim, threshold=threshold), name="")
     return of_modules(model, pattern, [silent], name, gradient=False)
@@ -128,6 +140,11 @@ def gradients(
 
     Raises:
         MetricError: there is no reducer, or two of them have one name.
+
+    Example:
+        >>> from artifact_fn.training.reducers import norm
+        >>> gradients("head/*", reduce=[norm()]).name
+        'gradients'
     """
     check_reducers(reduce)
 
@@ -147,6 +164,10 @@ def gradient_norms(pattern: str | None = None, *, name: str = "gradient_norm") -
     Args:
         pattern: Of the parameters' paths, as in `gradients`.
         name: Results are called `name/layer`.
+
+    Example:
+        >>> gradient_norms().name
+        'gradient_norm'
     """
 
     def measure(look: Look) -> Metrics:
@@ -164,6 +185,10 @@ def update_ratios(pattern: str | None = None, *, name: str = "update_ratio") -> 
     Args:
         pattern: Of the parameters' paths, as in `gradients`.
         name: Results are called `name/layer`.
+
+    Example:
+        >>> update_ratios("head/*").name
+        'update_ratio'
     """
 
     def measure(look: Look) -> Metrics:

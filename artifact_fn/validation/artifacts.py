@@ -44,6 +44,10 @@ def catalogue(artifacts: Mapping[str, Artifact[D, R]]) -> Catalogue[D, R]:
 def select(artifacts: Catalogue[D, R], *names: str) -> dict[str, Artifact[D, R]]:
     """Some artifacts of a catalogue, by name.
 
+    Args:
+        artifacts: By name, a catalogue.
+        names: Of those that are wanted.
+
     Raises:
         ValidationError: there is no artifact of that name; it says which ones are near.
 

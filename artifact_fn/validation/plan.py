@@ -55,7 +55,16 @@ class Plan(Generic[D]):
 
 
 def computed(plan: Plan[D], data: D) -> Results:
-    """Every artifact of a plan; in a deferred one, a collection of plots stands as `NAME/*`."""
+    """Every artifact of a plan; in a deferred one, a collection of plots stands as `NAME/*`.
+
+    Args:
+        plan: What is computed.
+        data: What its artifacts are functions of.
+
+    Example:
+        >>> computed(Plan(scores={"TOTAL": sum}), [1.0, 2.0])
+        ({'TOTAL': 3.0}, {})
+    """
     artifacts: dict[str, Any] = {name: array(data) for name, array in plan.arrays.items()}
     artifacts |= _members(plan.array_collections, data)
     if plan.deferred:

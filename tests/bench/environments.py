@@ -13,7 +13,7 @@ HOME = Path(
 """Directory of the peers' virtual environments; `$ARTIFACT_FN_BENCH` says otherwise."""
 
 NEEDS = {
-    "jax": ["jax>=0.10,<0.11", "optax>=0.2.8,<0.3", "numpy"],
+    "jax": ["jax>=0.10,<0.11", "optax>=0.2.8,<0.3", "flax>=0.12,<0.13", "numpy"],
     "lightning": ["torch>=2.13,<2.14", "lightning>=2.6,<2.7"],
     "artifact-core": ["artifact-core>=0.2.1,<0.3"],
     # matplotlib 3.11 breaks seven of its plots.

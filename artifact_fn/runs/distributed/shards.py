@@ -52,6 +52,14 @@ def save_shards(root: Path, mark: Mark, state: TrainState, mesh: Mesh) -> Path:
     Raises:
         Storage: the disk refuses, in the process where it does; nothing has the name of a
             checkpoint then.
+
+    Example:
+        >>> import tempfile
+        >>> from artifact_fn.testing import small_experiment
+        >>> from artifact_fn.training.parallel import ALONE
+        >>> state = small_experiment().state()
+        >>> save_shards(Path(tempfile.mkdtemp()), Mark(0, 0), state, ALONE).name
+        '...'
     """
     aside, final = root / f"{ASIDE}{mark.name}", root / mark.name
     if mesh.rank == 0:
@@ -102,6 +110,17 @@ def load_shards(root: Path, mark: Mark, fresh: TrainState, mesh: Mesh) -> TrainS
         Damaged: a file of it is missing, or not what was written; names the file.
         DataError: it was written by a later version, or of another model or optimizer.
         Storage: the disk refuses.
+
+    Example:
+        >>> import tempfile
+        >>> from artifact_fn import tree
+        >>> from artifact_fn.testing import small_experiment
+        >>> from artifact_fn.training.parallel import ALONE
+        >>> root, state = Path(tempfile.mkdtemp()), small_experiment(seed=1).state()
+        >>> saved = save_shards(root, Mark(0, 0), state, ALONE)
+        >>> again = load_shards(root, Mark(0, 0), small_experiment(seed=0).state(), ALONE)
+        >>> tree.identical(again, state)
+        True
     """
     where = root / mark.name
     for name, told in checkpoint.described(root, mark)["files"].items():

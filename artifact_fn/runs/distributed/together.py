@@ -90,8 +90,13 @@ def together(
         ParallelError: its step cannot be shared, or the processes no longer agree.
 
     Example:
-        with processes() as here:
-            outcome = together(experiment, "runs/heart", here)
+        >>> import tempfile
+        >>> from artifact_fn.runs.distributed import processes
+        >>> from artifact_fn.testing import small_experiment
+        >>> with processes() as here:
+        ...     outcome = together(small_experiment(), tempfile.mkdtemp() + "/run", here)
+        >>> outcome.map(lambda run: run.last.index)
+        <IOResult: <Success: 2>>
     """
     shared = shared_experiment(experiment, here, optimizer)
     if here.mesh.rank > 0:

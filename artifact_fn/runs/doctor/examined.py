@@ -56,7 +56,9 @@ def doctor(
         could not be looked at any more is named.
 
     Example:
-        doctor(experiment).findings
+        >>> from artifact_fn.testing import small_experiment
+        >>> doctor(small_experiment()).findings
+        ()
     """
     findings: list[Finding] = []
     measured: dict[str, float] = {}

@@ -47,7 +47,13 @@ def report(
         ValueError: there are no directories.
 
     Example:
-        report("runs/heart").map(print)
+        >>> import tempfile
+        >>> from artifact_fn.runs.run import run
+        >>> from artifact_fn.testing import small_experiment
+        >>> root = tempfile.mkdtemp() + "/run"
+        >>> outcome = run(small_experiment(), root)
+        >>> report(root).map(lambda page: page.name)
+        <IOResult: <Success: report.html>>
     """
     if not directories:
         raise ValueError("a report is of one run or more; give their directories")

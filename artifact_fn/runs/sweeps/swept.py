@@ -93,6 +93,9 @@ class Swept:
 def load_sweep(directory: str | Path) -> IOResult[Swept, Fault]:
     """Read what there is of a sweep. Changes nothing.
 
+    Args:
+        directory: Of the sweep; it may be going on.
+
     Returns:
         What is there; or the fault: `Missing`, `Damaged`, `Storage`.
 

@@ -48,7 +48,14 @@ def replay(
         TrackerError: the tracker is misconfigured, or its package is not installed.
 
     Example:
-        replay("runs/heart", MLflow(uri="http://localhost:5000"))
+        >>> import tempfile
+        >>> from artifact_fn.runs.run import run
+        >>> from artifact_fn.runs.trackers import FileSystem
+        >>> from artifact_fn.testing import small_experiment
+        >>> root = tempfile.mkdtemp()
+        >>> outcome = run(small_experiment(), root + "/run")
+        >>> replay(root + "/run", FileSystem(root + "/told"))
+        <IOResult: <Success: ...>>
     """
     tracker.check()
     delivery = Delivery(Path(directory).absolute(), tracker, keep=False)

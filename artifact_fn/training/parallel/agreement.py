@@ -22,6 +22,10 @@ def check_agreement(state: TrainState, mesh: Mesh) -> str:
 
     What is in shards is each process's own, and left out. All processes of the mesh call this.
 
+    Args:
+        state: Of this process.
+        mesh: Who takes part.
+
     Returns:
         The digest they have in common (see `tree.digest`).
 

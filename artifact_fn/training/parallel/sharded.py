@@ -100,6 +100,14 @@ def gathered(state: TrainState, mesh: Mesh) -> TrainState:
     """The state as one process would have it: every shard joined, by the parameters' paths.
 
     All processes of the mesh call it, and all of them answer it.
+
+    Example:
+        >>> from artifact_fn import tree
+        >>> from artifact_fn.testing import small_experiment
+        >>> from artifact_fn.training.parallel.mesh import ALONE
+        >>> state = small_experiment().state()
+        >>> tree.identical(gathered(state, ALONE), state)
+        True
     """
     sizes = _sizes(state.params)
     shapes = {kind: (-(-size // mesh.size),) for kind, size in sizes.items()}
@@ -122,6 +130,14 @@ def scattered(state: TrainState, fresh: TrainState, mesh: Mesh) -> TrainState:
         state: Whole, as one process has it.
         fresh: A state of the sharded optimizer, which says what of it is in shards.
         mesh: Who takes part.
+
+    Example:
+        >>> from artifact_fn import tree
+        >>> from artifact_fn.testing import small_experiment
+        >>> from artifact_fn.training.parallel.mesh import ALONE
+        >>> state = small_experiment().state()
+        >>> tree.identical(scattered(state, state, ALONE), state)
+        True
     """
     shapes = {path: tuple(leaf.shape) for path, leaf in state.params.items()}
 
@@ -143,7 +159,12 @@ def scattered(state: TrainState, fresh: TrainState, mesh: Mesh) -> TrainState:
 
 
 def held(state: Any) -> int:
-    """Bytes of the tensors in a pytree, such as an optimizer's state on this process."""
+    """Bytes of the tensors in a pytree, such as an optimizer's state on this process.
+
+    Example:
+        >>> held({"w": torch.ones(4)})
+        16
+    """
     return sum(leaf.nbytes for leaf in tree.leaves(state) if isinstance(leaf, Tensor))
 
 

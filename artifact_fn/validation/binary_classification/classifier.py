@@ -47,6 +47,14 @@ def probabilities(
 
     Raises:
         ValidationError: it answers no floating tensor [rows], NaN, or anything outside [0, 1].
+
+    Example:
+        >>> import torch
+        >>> class Even:
+        ...     def classify(self, state, batch):
+        ...         return torch.full((2,), 0.5)
+        >>> probabilities(Even(), None, {"x": torch.ones(2, 3)}, rows=2)
+        array([0.5, 0.5])
     """
     with torch.no_grad():
         answer: Any = classifier.classify(state, batch)

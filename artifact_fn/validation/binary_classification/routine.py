@@ -46,6 +46,18 @@ def validation(
         FoldError: `every` is below 1.
         ValidationError: before training, what the classifier answers is no probability a row.
         DataError: the source yields nothing, or a class that is unknown.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn.testing import small_experiment
+        >>> from artifact_fn.validation.binary_classification.scores import SCORES
+        >>> class Even:
+        ...     def classify(self, state, batch):
+        ...         return torch.full((len(batch["y"]),), 0.5)
+        >>> plan = Plan(scores={"BRIER": SCORES["BRIER"]})
+        >>> source = small_experiment().data["val"]
+        >>> validation("val", Even(), BinarySpec(("0", "1"), positive="1"), source, plan).name
+        "validation('val')"
     """
     due = at_every(every) if isinstance(every, int) else every
 

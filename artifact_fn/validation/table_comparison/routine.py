@@ -47,6 +47,18 @@ def validation(
     Raises:
         DataError: the real table is malformed, or, before training, a generated one is.
         FoldError: `every` is below 1.
+
+    Example:
+        >>> import pandas as pd
+        >>> class Same:
+        ...     def generate(self, state, key, n, params):
+        ...         return pd.DataFrame({"age": range(n)})
+        >>> real = pd.DataFrame({"age": [3, 1, 2]})
+        >>> spec = TabularSpec.from_frame(real, continuous=["age"])
+        >>> from artifact_fn.validation.table_comparison.scores import SCORES
+        >>> plan = Plan(scores={"MEAN_JS_DISTANCE": SCORES["MEAN_JS_DISTANCE"]})
+        >>> validation("train", Same(), spec, real, plan, params=None, every=5).due(5)
+        True
     """
     due = at_every(every) if isinstance(every, int) else every
     encoded = encode(spec, real, table="the real table")

@@ -53,6 +53,19 @@ def generated(
     Raises:
         ValidationError: `n` is below 1, or there are more or less rows than asked for.
         DataError: it is no DataFrame or no table of this specification, as `encode`.
+
+    Example:
+        >>> import pandas as pd
+        >>> import torch
+        >>> from artifact_fn import random
+        >>> class Same:
+        ...     def generate(self, state, key, n, params):
+        ...         return pd.DataFrame({"age": range(n)})
+        >>> real = pd.DataFrame({"age": [3, 1, 2]})
+        >>> spec = TabularSpec.from_frame(real, continuous=["age"])
+        >>> table, encoded = generated(Same(), spec, None, random.key(0), 2, None)
+        >>> table["age"].tolist(), encoded.numbers.tolist()
+        ([0, 1], [[0.0], [1.0]])
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValidationError(

@@ -101,7 +101,7 @@ def _folded(session: Session) -> Run[TrainState]:
     experiment, at = session.experiment, session.at
     folds = named(everything(experiment))
     watched = finite(experiment.state())
-    stop: Stop | None = folds.extract(at.carry)[UNTIL]
+    stop: Stop | None = experiment.until.fold.extract(at.carry[UNTIL])
     begin, saved = at.place, _Saved(at.place.state.steps, session.clock())
     began = session.clock() - at.place.elapsed
     with contextlib.closing(_events(session.stream)) as events:
@@ -129,7 +129,7 @@ def _folded(session: Session) -> Run[TrainState]:
                     raise _interrupted(session, at, signal)
                 continue
             carry = folds.step(at.carry, event)
-            stop = folds.extract(carry)[UNTIL]
+            stop = experiment.until.fold.extract(carry[UNTIL])
             _journalled(session, event)
             _sound(session, event.state, begin, watched)
             begin = Place(event.state, event.index, elapsed=session.clock() - began)
@@ -138,6 +138,8 @@ def _folded(session: Session) -> Run[TrainState]:
             signal = _heard(session)
             if stop is not None or signal is not None or saved.due(at, session):
                 saved = _save(session, at)
+            else:
+                session.writer.aside(session.scribe.write)
             if stop is None and signal is not None:
                 raise _interrupted(session, at, signal)
     _save(session, at)

@@ -189,4 +189,5 @@ def remove(root: Path, mark: Mark) -> None:
     files.discard(aside)
     with files.told(root / mark.name):
         os.rename(root / mark.name, aside)
-    files.discard(aside)
+    checkpoint.drop(aside)
+    files.discard(aside)  # and what else somebody has put into it

@@ -1,6 +1,7 @@
 """Finite: whether a state's numbers still are, and where and when the first one was not."""
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,18 +24,18 @@ def finite(state: TrainState) -> frozenset[str]:
 
 def first_bad(state: TrainState, watched: Collection[str]) -> str | None:
     """The first of the watched leaves that holds NaN or infinity, or None. Reads the device once."""
-    leaves = {path: leaf for path, leaf in _floating(state).items() if path in watched}
-    if not leaves:
-        return None
     # A sum is the fastest thing that NaN and infinity spoil; large numbers may, too. One operation
-    # a leaf: this is done at every epoch's end, and of small leaves the calls are what takes time.
+    # a leaf, and no names: this is done at every epoch's end, and of small leaves the calls are
+    # what takes time.
     sums: dict[torch.dtype, list[Tensor]] = {}
-    for leaf in leaves.values():
-        sums.setdefault(leaf.dtype, []).append(leaf.sum())
-    spoilt = [~torch.stack(found).isfinite().all() for found in sums.values()]
-    if not bool(torch.stack(spoilt).any()):
+    for leaf in tree.leaves(state):
+        if _counts(leaf):
+            sums.setdefault(leaf.dtype, []).append(leaf.sum())
+    fine = [torch.stack(found).isfinite().all() for found in sums.values()]
+    if not fine or bool(torch.stack(fine).all()):
         return None
-    return next((path for path, leaf in leaves.items() if not bool(_fine(leaf))), None)
+    named = ((path, leaf) for path, leaf in _floating(state).items() if path in watched)
+    return next((path for path, leaf in named if not bool(_fine(leaf))), None)
 
 
 def located(
@@ -63,13 +64,14 @@ def located(
 
 
 def _floating(state: TrainState) -> dict[str, Tensor]:
-    return {
-        path: leaf
-        for path, leaf in tree.paths(state).items()
-        if isinstance(leaf, Tensor)
-        and (leaf.is_floating_point() or leaf.is_complex())
-        and leaf.numel()
-    }
+    return {path: leaf for path, leaf in tree.paths(state).items() if _counts(leaf)}
+
+
+def _counts(leaf: Any) -> bool:
+    """Whether it has numbers that can be other than finite."""
+    if not isinstance(leaf, Tensor) or not leaf.numel():
+        return False
+    return leaf.is_floating_point() or leaf.is_complex()
 
 
 def _fine(leaf: Tensor) -> Tensor:

@@ -53,6 +53,8 @@ def opened(
         held.callback(journal.close)
         scribe = Scribe(where.root, journal, Pens(pens), heard)
         held.callback(scribe.pens.close)
+        writer = Writer(where.checkpoints, when, [] if mark is None else [mark])
+        held.callback(writer.close)
         checkpoint.clean(where.checkpoints)
         yield Session(
             experiment=experiment,
@@ -61,7 +63,7 @@ def opened(
             at=start,
             scribe=scribe,
             known={r["epoch"]: r for r in journal.records if r["kind"] == "epoch"},
-            writer=Writer(where.checkpoints, when, [] if mark is None else [mark]),
+            writer=writer,
             saving=when,
             heard=heard,
             clock=clock,

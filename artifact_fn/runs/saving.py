@@ -2,8 +2,8 @@
 
 import concurrent.futures
 import os
-import threading
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,9 @@ class Job:
 class Writer:
     """Writes checkpoints one after the other, in a thread of its own if so wished.
 
+    The thread is one for the whole run: to begin one takes the training thread longer than to
+    hand something to one that waits.
+
     Args:
         root: Of the checkpoints.
         saving: What to keep.
@@ -119,6 +122,9 @@ class Writer:
     def __init__(self, root: Path, saving: Saving, sound: Iterable[Mark] = ()) -> None:
         self.root, self.saving, self.sound = root, saving, set(sound)
         self._running: concurrent.futures.Future[None] | None = None
+        self._thread = (
+            concurrent.futures.ThreadPoolExecutor(1, "checkpoint") if saving.background else None
+        )
 
     def submit(self, job: Job) -> None:
         """Have a checkpoint written, after the one before it.
@@ -129,13 +135,19 @@ class Writer:
         self.wait()
         if job.mark in self.sound:
             return
-        if not self.saving.background:
-            self._write(job)
+        self._begin(partial(self._write, job))
+
+    def aside(self, work: Callable[[], None]) -> None:
+        """Have something short done without waiting for it; here and now if the thread is busy.
+
+        Raises:
+            Storage, DataError: of what was asked for before, or of this one if it is done here.
+        """
+        if self._running is not None and not self._running.done():
+            work()
             return
-        running: concurrent.futures.Future[None] = concurrent.futures.Future()
-        thread = threading.Thread(target=self._work, args=(job, running), name="checkpoint")
-        self._running = running
-        thread.start()
+        self.wait()
+        self._begin(work)
 
     def wait(self) -> None:
         """Wait until nothing is being written.
@@ -147,13 +159,16 @@ class Writer:
         if running is not None:
             running.result()
 
-    def _work(self, job: Job, running: "concurrent.futures.Future[None]") -> None:
-        try:
-            self._write(job)
-        except BaseException as fault:  # told to whoever waits
-            running.set_exception(fault)
+    def close(self) -> None:
+        """End the thread, when all is written."""
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        if self._thread is None:
+            work()
         else:
-            running.set_result(None)
+            self._running = self._thread.submit(work)
 
     def _write(self, job: Job) -> None:
         job.settle()
@@ -174,4 +189,5 @@ def remove(root: Path, mark: Mark) -> None:
     files.discard(aside)
     with files.told(root / mark.name):
         os.rename(root / mark.name, aside)
-    files.discard(aside)
+    checkpoint.drop(aside)
+    files.discard(aside)  # and what else somebody has put into it

@@ -70,7 +70,7 @@ class Scribe:
         self._writing = threading.Lock()
 
     def epoch(self, record: Record, found: Mapping[str, Any]) -> None:
-        """Write an epoch down, with its artifacts; now, or when its figures are drawn.
+        """Take an epoch, with its artifacts, to be written down by `write` or `settle`.
 
         Raises:
             DataError: an artifact cannot be saved.
@@ -83,7 +83,14 @@ class Scribe:
             for name, value in found.items()
         }
         self._pages.append(Page(record, listed))
-        # Whoever is writing pages at this moment writes this one in its turn.
+
+    def write(self) -> None:
+        """Write down the epochs whose figures are drawn.
+
+        Raises:
+            DataError, Storage: as `epoch`.
+        """
+        # Whoever is writing pages at this moment writes these in their turn.
         if self._writing.acquire(blocking=False):
             try:
                 self._write(wait=False)
@@ -108,8 +115,9 @@ class Scribe:
         Raises:
             DataError, Storage: as `epoch`.
         """
-        self.settle()
-        self.journal.append([record])
+        with self._writing:
+            self._write(wait=True)
+            self.journal.append([record])
 
     def hurry(self) -> None:
         """Give figures a last few seconds; what is not drawn by then never is."""

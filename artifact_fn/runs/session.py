@@ -1,7 +1,6 @@
 """Session: one process at work on a run, from the place where it is to the end or a fault."""
 
 import contextlib
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -11,13 +10,14 @@ import attrs
 from artifact_fn.errors import NonFiniteError
 from artifact_fn.folds.epoch import Epoch, Run, Stop
 from artifact_fn.folds.fold import named
-from artifact_fn.runs.directory import Directory, epoch_record
+from artifact_fn.runs import told
+from artifact_fn.runs.directory import Directory
 from artifact_fn.runs.faults import Fault, Interrupted, NotFinite
 from artifact_fn.runs.finite import finite, first_bad, located
 from artifact_fn.runs.position import Position
 from artifact_fn.runs.saving import Job, Saving, Writer
 from artifact_fn.runs.scribe import Scribe
-from artifact_fn.runs.storage.journal import Journal, Record
+from artifact_fn.runs.storage.journal import Record
 from artifact_fn.training.experiment import CONTROL, SELECTED, UNTIL, AnyFold, Experiment, Place
 from artifact_fn.training.state import TrainState
 from artifact_fn.training.stream import TRAIN, Advance, Stream
@@ -81,11 +81,8 @@ def carried_on(session: Session) -> Run[TrainState]:
         run = _folded(session)
         session.writer.wait()
         session.scribe.settle()
-        _once(
-            session.scribe.journal,
-            {"kind": "stop", "epoch": run.last.index, "reason": run.stop.reason},
-        )
-        _tell_undrawn(session.scribe.undrawn)
+        told.ended(session.scribe.journal, run)
+        told.undrawn(session.scribe.undrawn)
         return run
     except BaseException as error:
         if not isinstance(error, Exception):  # somebody wants it to end at once
@@ -93,7 +90,7 @@ def carried_on(session: Session) -> Run[TrainState]:
         with contextlib.suppress(Exception):  # the first thing that went wrong is told
             session.writer.wait()
             session.scribe.settle()
-            _tell_undrawn(session.scribe.undrawn)
+            told.undrawn(session.scribe.undrawn)
         raise
 
 
@@ -101,7 +98,7 @@ def _folded(session: Session) -> Run[TrainState]:
     experiment, at = session.experiment, session.at
     folds = named(everything(experiment))
     watched = finite(experiment.state())
-    stop: Stop | None = folds.extract(at.carry)[UNTIL]
+    stop: Stop | None = experiment.until.fold.extract(at.carry[UNTIL])
     begin, saved = at.place, _Saved(at.place.state.steps, session.clock())
     began = session.clock() - at.place.elapsed
     with contextlib.closing(_events(session.stream)) as events:
@@ -129,8 +126,8 @@ def _folded(session: Session) -> Run[TrainState]:
                     raise _interrupted(session, at, signal)
                 continue
             carry = folds.step(at.carry, event)
-            stop = folds.extract(carry)[UNTIL]
-            _journalled(session, event)
+            stop = experiment.until.fold.extract(carry[UNTIL])
+            told.epoch(session.scribe, session.known, event, changed=session.changed)
             _sound(session, event.state, begin, watched)
             begin = Place(event.state, event.index, elapsed=session.clock() - began)
             bare: Epoch[Any] = attrs.evolve(event, state=None)
@@ -138,6 +135,8 @@ def _folded(session: Session) -> Run[TrainState]:
             signal = _heard(session)
             if stop is not None or signal is not None or saved.due(at, session):
                 saved = _save(session, at)
+            else:
+                session.writer.aside(session.scribe.write)
             if stop is None and signal is not None:
                 raise _interrupted(session, at, signal)
     _save(session, at)
@@ -197,28 +196,6 @@ def _epochs(selected: Any) -> Iterator[Epoch[Any]]:
     return (part for part in parts if isinstance(part, Epoch))
 
 
-def _journalled(session: Session, epoch: Epoch[TrainState]) -> None:
-    """Write an epoch down, unless it was before a crash, with the same scores."""
-    record = epoch_record(epoch, {}, step=epoch.state.steps)
-    known = session.known.get(epoch.index)
-    if known is not None and known["scores"] == record["scores"]:
-        return
-    if known is not None and not session.changed:
-        warnings.warn(
-            f"epoch {epoch.index} has other scores than before the run was interrupted; "
-            "something makes its bits that is neither in its state nor in its experiment",
-            stacklevel=2,
-        )
-    session.scribe.epoch(record, epoch.artifacts)
-
-
-def _tell_undrawn(undrawn: list[str]) -> None:
-    if undrawn:
-        more = f" and {len(undrawn) - 3} more" if len(undrawn) > 3 else ""
-        told = "; ".join(undrawn[:3])
-        warnings.warn(f"figures could not be drawn: {told}{more}", stacklevel=2)
-
-
 def _sound(session: Session, state: TrainState, begin: Place, watched: frozenset[str]) -> None:
     """Refuse to go on with, or to save, a state with NaN or infinity in it.
 
@@ -256,10 +233,3 @@ def _interrupted(session: Session, at: Position, signal: int) -> Fault:
         {"kind": "interrupted", "signal": signal, "epoch": epoch, "cursor": cursor}
     )
     return Interrupted(signal, epoch=epoch, cursor=cursor)
-
-
-def _once(journal: Journal, record: Record) -> None:
-    """Write down that the run has ended, unless that is the last thing it says."""
-    ended = [r for r in journal.records if r["kind"] in ("epoch", "stop")]
-    if not ended or ended[-1] != record:
-        journal.append([record])

@@ -3,13 +3,13 @@
 An epoch is the medium task's: 125 compiled steps of 64 rows, and its end.
 """
 
+import contextlib
 import itertools
 import shutil
 import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ import artifact_fn as af
 from artifact_fn import tree
 from artifact_fn.folds import Epoch
 from artifact_fn.folds.fold import named
-from artifact_fn.runs import Saving
+from artifact_fn.runs import Saving, opened
+from artifact_fn.runs.saving import Writer
 from artifact_fn.training import eager
 from artifact_fn.training.experiment import UNTIL
 from artifact_fn.training.stream import Event, Stream
@@ -48,13 +49,14 @@ def runs(rounds: int) -> None:
     print(environments.machine(), f"threads={task.threads}", sep="  ")
     directory = Path(tempfile.mkdtemp())
     try:
-        _overhead(directory / "medium", rounds)
-        _blocking(directory / "large", rounds)
+        with _writers() as written:
+            _overhead(directory / "medium", rounds, written)
+            _blocking(directory / "large", rounds, written)
     finally:
         shutil.rmtree(directory)
 
 
-def _overhead(directory: Path, rounds: int) -> None:
+def _overhead(directory: Path, rounds: int, written: Callable[[], None]) -> None:
     task = TASKS["medium"]
     x, y = arrays(task)
     model = af.functional(lambda: network(task))
@@ -78,7 +80,7 @@ def _overhead(directory: Path, rounds: int) -> None:
                 yield event  # what is done with it is done when the next one is asked for
                 count += isinstance(event, Epoch)
                 if isinstance(event, Epoch) and count % BLOCK == 0:
-                    _written()
+                    written()
                     times["run"].append(time.perf_counter() - began)
                     times["fit"].append(next(bare))
                     began = time.perf_counter()
@@ -114,18 +116,31 @@ def _blocks(experiment: af.Experiment) -> Iterator[float]:
         began = time.perf_counter()
         for epoch in itertools.islice(epochs, BLOCK):
             carry = folds.step(carry, epoch)
-            folds.extract(carry)[UNTIL]
+            experiment.until.fold.extract(carry[UNTIL])
         yield time.perf_counter() - began
 
 
-def _written() -> None:
-    """Wait for the thread that writes checkpoints."""
-    for thread in threading.enumerate():
-        if thread.name == "checkpoint":
-            thread.join()
+@contextlib.contextmanager
+def _writers() -> Iterator[Callable[[], None]]:
+    """What waits for all that the runs begun meanwhile have still to write."""
+    made: list[Writer] = []
+
+    def writer(*given: Any) -> Writer:
+        made.append(Writer(*given))
+        return made[-1]
+
+    def wait() -> None:
+        for each in made:
+            each.wait()
+
+    before, opened.Writer = Writer, writer  # type: ignore[assignment, attr-defined]
+    try:
+        yield wait
+    finally:
+        opened.Writer = before  # type: ignore[attr-defined]
 
 
-def _blocking(directory: Path, rounds: int) -> None:
+def _blocking(directory: Path, rounds: int, written: Callable[[], None]) -> None:
     """How long an epoch's end keeps training waiting, where 100 MB are saved and where not."""
     generator = np.random.default_rng(0)
     rows = {"x": generator.standard_normal((16, SIDE)).astype(np.float32), "y": np.zeros(16, int)}
@@ -148,7 +163,7 @@ def _blocking(directory: Path, rounds: int) -> None:
                 yield event
                 if isinstance(event, Epoch):
                     times[event.index % 2 == 0].append(time.perf_counter() - began)
-                    _written()  # an epoch is longer than the disk takes
+                    written()  # an epoch is longer than the disk takes
 
         return attrs.evolve(stream, events=events)
 

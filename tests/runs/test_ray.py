@@ -2,10 +2,10 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,14 @@ ROOT = Path(__file__).parents[2]
 
 
 PROGRAM = """
-import time
-from pathlib import Path
+import os
 from tests.runs.sweeping import one
 
 def slow(point):
     def due(epoch):
-        while epoch > 2 and not Path({go!r}).exists():
-            time.sleep(0.05)
+        if epoch > 2:
+            os.write(os.open({begun!r}, os.O_WRONLY | os.O_NONBLOCK), b".")
+            os.close(os.open({go!r}, os.O_RDONLY))  # returns when somebody can write to it
         return True
     return one(point, every=due)
 """
@@ -52,8 +52,10 @@ def slow(point):
 
 def test_a_sweep_whose_process_was_killed_is_taken_up(tmp_path: Path) -> None:
     """On a cluster of its own, which dies with it, and before the other is there."""
-    go, root = tmp_path / "go", tmp_path / "s"
-    (tmp_path / "slowly.py").write_text(PROGRAM.format(go=str(go)))
+    go, begun, root = tmp_path / "go", tmp_path / "begun", tmp_path / "s"
+    for pipe in (go, begun):
+        os.mkfifo(pipe)
+    (tmp_path / "slowly.py").write_text(PROGRAM.format(go=str(go), begun=str(begun)))
     begin = (
         "from slowly import slow\nfrom ray import tune\n"
         "from artifact_fn.runs.sweeps import sweep, resume_sweep\n"
@@ -64,6 +66,7 @@ def test_a_sweep_whose_process_was_killed_is_taken_up(tmp_path: Path) -> None:
         "resume": f"resume_sweep(slow, {str(root)!r}, workers=1).unwrap()",
     }
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    told = os.open(begun, os.O_RDONLY | os.O_NONBLOCK)
     first = subprocess.Popen(
         [sys.executable, "-c", begin + ways["sweep"]],
         env=environment,
@@ -72,21 +75,21 @@ def test_a_sweep_whose_process_was_killed_is_taken_up(tmp_path: Path) -> None:
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 240
-        while not any(len(read(path).records) >= 2 for path in root.glob("trials/*/journal.jsonl")):
-            assert first.poll() is None, "it ended by itself"
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        ready, _, _ = select.select([told], [], [], 240)
+        assert ready
+        assert first.poll() is None, "it ended by itself"
     finally:
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     found = done(load_sweep(root))
     assert not found.ended
     assert [trial.status for trial in found.trials] == ["left"]
-    go.touch()
+    opened = os.open(go, os.O_RDWR)
     subprocess.run(
         [sys.executable, "-c", begin + ways["resume"]], env=environment, check=True, timeout=240
     )
+    for handle in (opened, told):
+        os.close(handle)
     again = done(load_sweep(root))
     assert again.ended
     assert [trial.status for trial in again.trials] == ["ended", "ended"]

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,10 +42,15 @@ def killed() -> Figure:
 
 
 def endless(path: Path) -> Figure:
-    """Says that it has begun, and never ends."""
-    path.touch()
+    """Says by a named pipe that it has begun, and never ends."""
+    os.close(os.open(path, os.O_WRONLY))
     threading.Event().wait()
     return Figure()
+
+
+def await_begun(path: Path) -> None:
+    """Wait until somebody has the named pipe open for writing."""
+    os.close(os.open(path, os.O_RDONLY))
 
 
 def seven() -> int:
@@ -104,12 +108,12 @@ def test_what_cannot_be_drawn_is_named_and_costs_nothing_else(tmp_path: Path) ->
 
 def test_a_signal_waits_for_no_endless_figure(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
+    os.mkfifo(begun)
     routine = figures(deferred=True, **{"val/endless": partial(endless, begun)})
     given = experiment(routines=[routine], select=None, until=at_most(2), chunk=6)
 
     def interrupt() -> None:
-        while not begun.exists():
-            time.sleep(0.01)  # another process cannot set an event of ours
+        await_begun(begun)  # another process cannot set an event of ours
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=interrupt)
@@ -121,11 +125,19 @@ def test_a_signal_waits_for_no_endless_figure(tmp_path: Path) -> None:
 
 
 KILLED = """
-import sys
+import os, sys
 from tests.runs.examples import experiment
 from tests.runs.test_scribe import figures
 from artifact_fn.runs import run
+
+def tell(*_, root=sys.argv[1], told=[]):
+    # Python says whatever it opens or imports; what is there by then is told of once.
+    if not told and os.path.exists(os.path.join(root, sys.argv[2])):
+        told.append(True)
+        os.write(1, b".")
+
 if __name__ == "__main__":
+    sys.addaudithook(tell)
     run(experiment(routines=[figures(deferred=True)], select=None), sys.argv[1]).unwrap()
 """
 
@@ -138,11 +150,11 @@ def test_a_killed_run_that_is_taken_up_has_every_figure(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     for instant in ("experiment.json", "artifacts", "journal.jsonl"):
         root = tmp_path / instant
-        process = subprocess.Popen([sys.executable, script, root], env=environment)
-        while not (root / instant).exists() and process.poll() is None:
-            time.sleep(0.001)
-        process.kill()
-        process.wait()
+        command = [sys.executable, str(script), str(root), instant]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.read(1)
+            process.kill()
         taken_up = done(resume(given, root))
         assert left(taken_up) == left(whole)
         assert story(root) == story(tmp_path / "whole")
@@ -152,9 +164,9 @@ def test_a_killed_run_that_is_taken_up_has_every_figure(tmp_path: Path) -> None:
 def test_pens_leave_undrawn_what_is_given_up(tmp_path: Path) -> None:
     pens = Pens(1)
     begun = tmp_path / "begun"
+    os.mkfifo(begun)
     drawings = [pens.draw(partial(endless, begun)), pens.draw(Figure)]
-    while not begun.exists():
-        time.sleep(0.01)
+    await_begun(begun)
     pens.give_up()
     pens.close()
     assert isinstance(drawings[0].exception(), UndrawnError)

@@ -95,7 +95,7 @@ def save(
             files.discard(final)
         files.publish(aside, final)
     except BaseException:
-        _drop(aside)
+        drop(aside)
         raise
     return final
 
@@ -196,8 +196,8 @@ def clean(root: Path) -> None:
             files.discard(path)
 
 
-def _drop(aside: Path) -> None:
-    """Remove a checkpoint that was not finished: without listing it, as handles may be short."""
+def drop(aside: Path) -> None:
+    """Remove a checkpoint's files where they are: without listing them, as handles may be short."""
     with contextlib.suppress(OSError):
         for name in (TENSORS, DOCUMENT, MANIFEST):
             (aside / name).unlink(missing_ok=True)

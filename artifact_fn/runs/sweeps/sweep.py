@@ -7,12 +7,12 @@ from typing import Any
 
 from returns.io import IOFailure, IOResult
 
-from artifact_fn.errors import SweepError
 from artifact_fn.folds.mode import Mode, mode_of
 from artifact_fn.runs.faults import Fault, Missing, Occupied
 from artifact_fn.runs.saving import Saving
 from artifact_fn.runs.storage import files
 from artifact_fn.runs.storage.lock import locked
+from artifact_fn.runs.sweeps.asked import check, check_scheduler
 from artifact_fn.runs.sweeps.cluster import joined, quiet, tune
 from artifact_fn.runs.sweeps.places import Places, plain, read_record, told, write_record
 from artifact_fn.runs.sweeps.swept import Swept, load_sweep
@@ -85,10 +85,10 @@ def sweep(
     Example:
         swept = sweep(workflow, {"lr": tune.loguniform(1e-4, 1e-1)}, "sweeps/rates", score="val/loss")
     """
-    _check(workflow, space, trials=trials, retries=retries, cpus=cpus, gpus=gpus)
+    check(workflow, space, trials=trials, retries=retries, cpus=cpus, gpus=gpus)
     about = {"score": score, "mode": mode_of(score, mode), "cpus": cpus, "gpus": gpus}
     engine = tune()
-    _check_scheduler(engine, scheduler)
+    check_scheduler(engine, scheduler)
     places = Places(Path(directory).absolute())
     drawn = searcher is None
     basic = engine.search.BasicVariantGenerator(max_concurrent=at_once or 0, random_state=seed)
@@ -215,39 +215,3 @@ def _given_up(trial: Path, result: Any) -> None:
     files.make(trial)
     reason = f"{type(result.error).__name__}: {str(result.error).strip().splitlines()[-1]}"
     write_record(told(trial), {**said, "fault": reason})
-
-
-def _check(
-    workflow: Any, space: Any, *, trials: Any, retries: Any, cpus: float, gpus: float
-) -> None:
-    if not callable(workflow):
-        raise SweepError(
-            "a workflow is a function of a point",
-            got=type(workflow).__name__,
-            do="pass a function that is given {'lr': 0.1} and answers an Experiment",
-        )
-    if not isinstance(space, Mapping) or not all(isinstance(name, str) for name in space):
-        raise SweepError(
-            "a space has names",
-            got=type(space).__name__,
-            do="pass e.g. {'lr': tune.loguniform(1e-4, 1e-1)}",
-        )
-    for name, count, least in (("trials", trials, 1), ("retries", retries, 0)):
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise SweepError(
-                f"{name} is a whole number of at least {least}", got=repr(count), do="give that"
-            )
-    if not (cpus >= 0 and gpus >= 0 and cpus + gpus > 0):
-        raise SweepError(
-            "a trial needs a processor", got=f"cpus={cpus}, gpus={gpus}", do="give cpus=1"
-        )
-
-
-def _check_scheduler(engine: Any, scheduler: Any) -> None:
-    kinds = engine.schedulers
-    if isinstance(scheduler, kinds.PopulationBasedTraining | kinds.PopulationBasedTrainingReplay):
-        raise SweepError(
-            "a trial is one experiment from its beginning to its end",
-            got=f"{type(scheduler).__name__}, which changes points and copies weights",
-            do="take a scheduler that ends or pauses trials, such as ASHAScheduler",
-        )

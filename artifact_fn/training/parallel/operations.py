@@ -61,16 +61,25 @@ def _shaped(vector: Tensor, way: str, size: int) -> Tensor:
     return vector.new_empty(vector.numel() // size if way == "scatter" else vector.numel())
 
 
+def _offered(part: Tensor, size: int, group: str) -> Tensor:
+    ops = torch.ops._c10d_functional
+    if _on_gloo(part):  # whose gathering goes round in a ring, with more to wait for on busy cores
+        each = [part.numel()] * size
+        found: Tensor = ops.all_to_all_single(part.repeat(size), each, each, group)
+    else:
+        found = ops.all_gather_into_tensor(part, size, group)
+    return found
+
+
 def _on_gloo(vector: Tensor) -> bool:
-    """Where a reduce-scatter sums the whole vector in every process: twice the bytes."""
+    """Whose reduce-scatter sums the whole vector in every process: twice the bytes."""
     return vector.device.type == "cpu"
 
 
 @torch.library.custom_op("artifact_fn::gathered", mutates_args=())
 def gathered(part: Tensor, after: Tensor, size: int, group: str) -> Tensor:
     """Everybody's parts, one after the other."""
-    ops = torch.ops._c10d_functional
-    found: Tensor = ops.wait_tensor(ops.all_gather_into_tensor(part, size, group))
+    found: Tensor = torch.ops._c10d_functional.wait_tensor(_offered(part, size, group))
     return found
 
 
@@ -86,7 +95,7 @@ def gathered_and_summed(
     """Everybody's parts, and meanwhile the sum of a number."""
     ops = torch.ops._c10d_functional
     sent = ops.all_reduce(number, "sum", group)
-    whole = ops.all_gather_into_tensor(part, size, group)
+    whole = _offered(part, size, group)
     return ops.wait_tensor(whole), ops.wait_tensor(sent)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import artifact_fn as af
 from artifact_fn.runs import Saving
-from artifact_fn.training import Batch, Model, reducers, taps, with_plots
+from artifact_fn.training import Batch, Model, Routine, eager, reducers, taps, with_plots
 from artifact_fn.validation import Plan, select
 from artifact_fn.validation import binary_classification as binary
 from tests.bench.demos import activations, given
@@ -49,6 +49,11 @@ class Classifier:
         return torch.softmax(logits, 1)[:, 1]
 
 
+def uncompiled(routine: Routine) -> Routine:
+    """A routine whose step is left as it is: ten evaluations take less than compiling one."""
+    return attrs.evolve(routine, prepare=lambda _, state: routine.prepare(eager, state))
+
+
 def experiment(path: str) -> af.Experiment:
     """All that makes the run."""
     rows = [
@@ -70,12 +75,14 @@ def experiment(path: str) -> af.Experiment:
         data={af.Split.TRAIN: train, af.Split.VALIDATION: sweeps["val"]},
         routines=[
             with_plots(
-                af.evaluation(
-                    "train_after", objective, sweeps["train"], every=every, taps=[watched]
+                uncompiled(
+                    af.evaluation(
+                        "train_after", objective, sweeps["train"], every=every, taps=[watched]
+                    )
                 ),
                 ACTIVATIONS_PDF=activations.pdf,
             ),
-            af.evaluation("val", objective, every=every),
+            uncompiled(af.evaluation("val", objective, sweeps["val"], every=every)),
             *(
                 binary.validation(split, classifier, CLASSES, source, PLAN, every=every)
                 for split, source in sweeps.items()

@@ -45,11 +45,25 @@ class ModelInput(TypedDict):
     """What a typed model or reader takes: a TypedDict of yours inherits from it.
 
     Sources and models declare plain keys, readers (losses and metrics) declare theirs `ReadOnly`.
+
+    Example:
+        >>> class Rows(ModelInput):
+        ...     x: Tensor
+        ...     y: Tensor
+        >>> sorted(Rows.__required_keys__)
+        ['x', 'y']
     """
 
 
 class ModelOutput(TypedDict):
-    """What a typed model answers, or a reader reads of it: a TypedDict of yours inherits from it."""
+    """What a typed model answers, or a reader reads of it: a TypedDict of yours inherits from it.
+
+    Example:
+        >>> class Logits(ModelOutput):
+        ...     logits: Tensor
+        >>> sorted(Logits.__required_keys__)
+        ['logits']
+    """
 
 
 class NoOutput(ModelOutput):
@@ -65,6 +79,12 @@ class HasForward(Protocol[F_contra, F_co]):
     """An nn.Module by what its `forward` takes and answers.
 
     By `forward`, never by `__call__`: a module's `__call__` takes and answers Any.
+
+    Example:
+        >>> import torch
+        >>> module: HasForward[Tensor, Tensor] = torch.nn.ReLU()
+        >>> module.forward(torch.tensor([-1.0, 1.0]))
+        tensor([0., 1.])
     """
 
     def forward(self, inputs: F_contra, /) -> F_co:
@@ -73,7 +93,17 @@ class HasForward(Protocol[F_contra, F_co]):
 
 
 class HasKeyedForward(Protocol[F_contra, F_co]):
-    """An nn.Module whose `forward` also draws from a key."""
+    """An nn.Module whose `forward` also draws from a key.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn import random
+        >>> class Noisy(torch.nn.Module):
+        ...     def forward(self, inputs: Tensor, /, *, key: Tensor) -> Tensor:
+        ...         return inputs + random.normal(key, inputs.shape)
+        >>> Noisy().forward(torch.zeros(3), key=random.key(0)).shape
+        torch.Size([3])
+    """
 
     def forward(self, inputs: F_contra, /, *, key: Tensor) -> F_co:
         """The outputs; key is int32 [2]."""
@@ -117,6 +147,11 @@ class Arguments:
     Attributes:
         args: By position.
         kwargs: By name.
+
+    Example:
+        >>> import torch
+        >>> Arguments((torch.zeros(2),), {"mask": torch.ones(2)}).kwargs["mask"]
+        tensor([1., 1.])
     """
 
     args: tuple[Any, ...]
@@ -137,6 +172,14 @@ class Model(Generic[I_contra, O_co, D_co]):
         declared: What its `forward` declares of its inputs and outputs (a `Declared`), or None
             where that is nothing.
         template: Of its module, for `taps`; None for a model that is made of functions.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn.training.functional import functional
+        >>> model = functional(lambda: torch.nn.Linear(3, 2))
+        >>> params, buffers = model.init(0)
+        >>> model.apply(params, buffers, torch.ones(4, 3), key=None, training=False)[0].shape
+        torch.Size([4, 2])
     """
 
     init: Init
@@ -154,6 +197,11 @@ class Aux(Generic[O_co]):
         outputs: Of the model, a pytree of tensors.
         metrics: By name.
         buffers: After the call.
+
+    Example:
+        >>> import torch
+        >>> Aux(outputs=torch.tensor([0.5]), metrics={}, buffers={}).outputs
+        tensor([0.5000])
     """
 
     outputs: O_co
@@ -162,7 +210,15 @@ class Aux(Generic[O_co]):
 
 
 class Objective(Protocol[B_contra, O_co]):
-    """What is minimised: a scalar loss of parameters and a batch."""
+    """What is minimised: a scalar loss of parameters and a batch.
+
+    Example:
+        >>> import torch
+        >>> def decay(params, buffers, batch, key, training):
+        ...     return params["w"].square().sum(), Aux(None, {}, buffers)
+        >>> decay({"w": torch.tensor([3.0])}, {}, None, None, True)[0]
+        tensor(9.)
+    """
 
     def __call__(
         self, params: Params, buffers: Buffers, batch: B_contra, key: Tensor, training: bool, /
@@ -172,7 +228,16 @@ class Objective(Protocol[B_contra, O_co]):
 
 
 class Step(Protocol[S, B_contra]):
-    """One pure step of training or evaluation."""
+    """One pure step of training or evaluation.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn.training.statistics import mean
+        >>> def step(state, batch):
+        ...     return state + 1, {"x": mean(batch["x"])}
+        >>> step(torch.tensor(0), {"x": torch.ones(4)})[0]
+        tensor(1)
+    """
 
     def __call__(self, state: S, batch: B_contra, /) -> tuple[S, Metrics]:
         """The next state, of the same structure, and the metrics of this batch."""
@@ -181,7 +246,17 @@ class Step(Protocol[S, B_contra]):
 
 @runtime_checkable
 class Source(Protocol[B_co]):
-    """What batches are gathered from; an epoch's order is a pure function of (key, epoch)."""
+    """What batches are gathered from; an epoch's order is a pure function of (key, epoch).
+
+    Example:
+        >>> import torch
+        >>> class Ones:
+        ...     steps = 2
+        ...     def batches(self, key, epoch, start=0):
+        ...         return iter([{"x": torch.ones(4)}] * (2 - start))
+        >>> isinstance(Ones(), Source)
+        True
+    """
 
     @property
     def steps(self) -> int | None:

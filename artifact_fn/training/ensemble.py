@@ -38,6 +38,13 @@ class Ensemble:
             `opt_state` is `Members`, which also tells who is still trained.
         at_once: Members that a step works on at the same time, None for all: what it needs
             besides the states grows with it.
+
+    Example:
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training.functional import functional
+        >>> together = ensemble(functional(lambda: torch.nn.Linear(3, 2)), sgd(0.1), seeds=2)
+        >>> len(together), together.points
+        (2, ({'seed': 0}, {'seed': 1}))
     """
 
     points: tuple[Point, ...]

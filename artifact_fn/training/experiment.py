@@ -40,6 +40,12 @@ class Place:
         metrics: Of these batches, one for each cut.
         elapsed: Seconds the run has taken.
         control: The carry of the experiment's control, if it has one by then.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> experiment = small_experiment()
+        >>> next(iter(experiment.stream(Place(experiment.state(), completed=4)))).index
+        5
     """
 
     state: TrainState

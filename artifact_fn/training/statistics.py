@@ -35,6 +35,11 @@ class Statistic(Protocol):
 
     Attributes:
         joins: How each field is joined with the same field of another batch.
+
+    Example:
+        >>> statistic: Statistic = Sum(torch.tensor(2))
+        >>> merge([{"rows": statistic}, {"rows": statistic}])["rows"].answer()
+        tensor(4)
     """
 
     joins: ClassVar[Mapping[str, Join]]
@@ -50,7 +55,12 @@ Metrics = Mapping[str, Statistic]
 
 @tree.node
 class Mean:
-    """A weighted mean. `total` and `weight` are float64 []; the answer of no weight is NaN."""
+    """A weighted mean. `total` and `weight` are float64 []; the answer of no weight is NaN.
+
+    Example:
+        >>> Mean(total=torch.tensor(6.0), weight=torch.tensor(4.0)).answer()
+        tensor(1.5000)
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"total": "sum", "weight": "sum"}
     total: Tensor
@@ -63,7 +73,12 @@ class Mean:
 
 @tree.node
 class Sum:
-    """A sum; `value` and the answer are of any shape and dtype."""
+    """A sum; `value` and the answer are of any shape and dtype.
+
+    Example:
+        >>> Sum(torch.tensor([2, 3])).answer()
+        tensor([2, 3])
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"value": "sum"}
     value: Tensor
@@ -75,7 +90,12 @@ class Sum:
 
 @tree.node
 class Minimum:
-    """A smallest value, element by element."""
+    """A smallest value, element by element.
+
+    Example:
+        >>> Minimum(torch.tensor(3.0)).answer()
+        tensor(3.)
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"value": "min"}
     value: Tensor
@@ -87,7 +107,12 @@ class Minimum:
 
 @tree.node
 class Maximum:
-    """A largest value, element by element."""
+    """A largest value, element by element.
+
+    Example:
+        >>> Maximum(torch.tensor(3.0)).answer()
+        tensor(3.)
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"value": "max"}
     value: Tensor
@@ -104,6 +129,10 @@ class Separation:
     Attributes:
         negatives: int64 [bins + 1], rows of the negative class by score; the last one counts NaN.
         positives: int64 [bins + 1], the same of the positive class.
+
+    Example:
+        >>> Separation(torch.tensor([3, 1, 0]), torch.tensor([1, 3, 0])).answer()
+        tensor(0.7500, dtype=torch.float64)
     """
 
     joins: ClassVar[Mapping[str, Join]] = {"negatives": "sum", "positives": "sum"}

@@ -34,6 +34,11 @@ class Shards:
     Attributes:
         inner: Of the optimizer, over this process's shard: what it keeps for each parameter is
             one vector for each dtype, [ceil(N / size)], padded at the end.
+
+    Example:
+        >>> from artifact_fn.optim import sgd
+        >>> type(sharded(sgd(0.1), Mesh(0, 1)).init({"w": torch.ones(2)})).__name__
+        'Shards'
     """
 
     inner: Any

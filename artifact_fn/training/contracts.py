@@ -9,14 +9,19 @@ Each is generic: contravariant in what it reads, covariant in what it makes. A t
 left out is `Any`, so code without types needs none; `pairing` is where they are solved.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, Protocol, TypedDict, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, Protocol, runtime_checkable
 
 import attrs
 from torch import Tensor
 from typing_extensions import TypeVar
 
 from artifact_fn import tree
+from artifact_fn.training.forwards import HasForward as HasForward
+from artifact_fn.training.forwards import HasKeyedForward as HasKeyedForward
+from artifact_fn.training.forwards import ModelInput as ModelInput
+from artifact_fn.training.forwards import ModelOutput as ModelOutput
+from artifact_fn.training.forwards import NoOutput as NoOutput
 from artifact_fn.training.statistics import Metrics
 
 Params = dict[str, Tensor]
@@ -32,82 +37,11 @@ Columns = Mapping[str, Any]
 """A pytree of tensors as long as each other, whose rows batches are gathered from."""
 
 S = TypeVar("S")
-F_contra = TypeVar("F_contra", contravariant=True)
-F_co = TypeVar("F_co", covariant=True)
 I_contra = TypeVar("I_contra", contravariant=True, default=Any)
 O_co = TypeVar("O_co", covariant=True, default=Any)
 D_co = TypeVar("D_co", covariant=True, default=Any)
 B_contra = TypeVar("B_contra", contravariant=True, default=Any)
 B_co = TypeVar("B_co", covariant=True, default=Batch)
-
-
-class ModelInput(TypedDict):
-    """What a typed model or reader takes: a TypedDict of yours inherits from it.
-
-    Sources and models declare plain keys, readers (losses and metrics) declare theirs `ReadOnly`.
-
-    Example:
-        >>> class Rows(ModelInput):
-        ...     x: Tensor
-        ...     y: Tensor
-        >>> sorted(Rows.__required_keys__)
-        ['x', 'y']
-    """
-
-
-class ModelOutput(TypedDict):
-    """What a typed model answers, or a reader reads of it: a TypedDict of yours inherits from it.
-
-    Example:
-        >>> class Logits(ModelOutput):
-        ...     logits: Tensor
-        >>> sorted(Logits.__required_keys__)
-        ['logits']
-    """
-
-
-class NoOutput(ModelOutput):
-    """The output that no model answers: only where a type is `Any` is it accepted.
-
-    That is how the checkers tell a `forward` without types from one that has them.
-    """
-
-    no_output: Callable[[], None]
-
-
-class HasForward(Protocol[F_contra, F_co]):
-    """An nn.Module by what its `forward` takes and answers.
-
-    By `forward`, never by `__call__`: a module's `__call__` takes and answers Any.
-
-    Example:
-        >>> import torch
-        >>> module: HasForward[Tensor, Tensor] = torch.nn.ReLU()
-        >>> module.forward(torch.tensor([-1.0, 1.0]))
-        tensor([0., 1.])
-    """
-
-    def forward(self, inputs: F_contra, /) -> F_co:
-        """The outputs."""
-        ...
-
-
-class HasKeyedForward(Protocol[F_contra, F_co]):
-    """An nn.Module whose `forward` also draws from a key.
-
-    Example:
-        >>> import torch
-        >>> from artifact_fn import random
-        >>> class Noisy(torch.nn.Module):
-        ...     def forward(self, inputs: Tensor, /, *, key: Tensor) -> Tensor:
-        ...         return inputs + random.normal(key, inputs.shape)
-        >>> Noisy().forward(torch.zeros(3), key=random.key(0)).shape
-        torch.Size([3])
-    """
-
-    def forward(self, inputs: F_contra, /, *, key: Tensor) -> F_co:
-        """The outputs; key is int32 [2]."""
-        ...
 
 
 class Init(Protocol):

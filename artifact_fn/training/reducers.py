@@ -192,7 +192,8 @@ def sample(size: int = 256) -> Reducer:
         >>> sample(2).reduce(torch.tensor([1.0, 3.0]), random.key(0)).answer()
         tensor([1., 3.])
     """
-    _at_least_one("a sample", size)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise MetricError("a sample has at least 1 place", got=repr(size), do="give a whole number")
 
     def reduce(x: Tensor, key: Tensor) -> Statistic:
         values = x.float().reshape(-1)
@@ -245,8 +246,3 @@ def _double(value: Tensor) -> Tensor:
 
 def _count(x: Tensor) -> Tensor:
     return torch.full((), float(x.numel()), dtype=torch.float64, device=x.device)
-
-
-def _at_least_one(what: str, size: int) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise MetricError(f"{what} has at least 1 place", got=repr(size), do="give a whole number")

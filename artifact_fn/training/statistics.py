@@ -5,9 +5,8 @@ merge over the steps of an epoch in any grouping, so the mean over a short last 
 construction; their answers leave the device once, at the epoch's end.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -15,19 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from artifact_fn import tree
+from artifact_fn.training.joining import JOINS
+from artifact_fn.training.joining import Join as Join
+from artifact_fn.training.joining import joined as joined
+from artifact_fn.training.joining import neutral as neutral
 from artifact_fn.training.member_metrics import OfMembers
-
-Join = Literal["sum", "min", "max"]
-_JOINS: dict[Join, Callable[[Tensor], Tensor]] = {
-    "sum": lambda stacked: stacked.sum(0),
-    "min": lambda stacked: stacked.amin(0),
-    "max": lambda stacked: stacked.amax(0),
-}
-_PAIRS: dict[Join, Callable[[Tensor, Tensor], Tensor]] = {
-    "sum": torch.add,
-    "min": torch.minimum,
-    "max": torch.maximum,
-}
 
 
 class Statistic(Protocol):
@@ -205,9 +196,7 @@ def _joined(parts: Sequence[Metrics]) -> Metrics:
     spec = tree.flatten(parts[0])[1]
     columns = zip(*(tree.leaves(part) for part in parts), strict=True)
     ways = zip(joins(parts[0]), columns, strict=True)
-    whole: Metrics = tree.unflatten(
-        [_JOINS[way](torch.stack(leaves)) for way, leaves in ways], spec
-    )
+    whole: Metrics = tree.unflatten([JOINS[way](torch.stack(leaves)) for way, leaves in ways], spec)
     return whole
 
 
@@ -219,7 +208,7 @@ def collapsed(stacked: Metrics) -> Metrics:
 def _collapsed(stacked: Statistic) -> Statistic:
     if isinstance(stacked, OfMembers):
         return OfMembers(_collapsed(stacked.statistic), stacked.told.amax(0))
-    fields = {field: _JOINS[join](getattr(stacked, field)) for field, join in stacked.joins.items()}
+    fields = {field: JOINS[join](getattr(stacked, field)) for field, join in stacked.joins.items()}
     return tree.replace(stacked, **fields)
 
 
@@ -234,26 +223,6 @@ def _joins(statistic: Statistic) -> list[Join]:
     return [
         statistic.joins[field] for field, part in vars(statistic).items() for _ in tree.leaves(part)
     ]
-
-
-def joined(join: Join, a: Tensor, b: Tensor) -> Tensor:
-    """Two leaves of the same statistic as one, in the dtype of `a`."""
-    return _PAIRS[join](a, b.to(a.dtype))
-
-
-def neutral(join: Join, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The leaf that changes nothing when one of this shape and dtype is joined to it."""
-    if join == "sum":
-        whole = not dtype.is_floating_point and not dtype.is_complex
-        return torch.zeros(shape, dtype=torch.int64 if whole else dtype, device=device)
-    if dtype == torch.bool:
-        return torch.full(shape, join == "min", dtype=dtype, device=device)
-    if dtype.is_floating_point:
-        return torch.full(
-            shape, math.inf if join == "min" else -math.inf, dtype=dtype, device=device
-        )
-    info = torch.iinfo(dtype)
-    return torch.full(shape, info.max if join == "min" else info.min, dtype=dtype, device=device)
 
 
 def _array(value: Tensor) -> NDArray[Any]:

@@ -19,11 +19,7 @@ from artifact_fn.errors import OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Grads, Params, Rule, Scatter, check_rule_at_end
 from artifact_fn.training.flat import joining
-from artifact_fn.training.parallel.mesh import (
-    Mesh,
-    gathered_and_summed,
-    gathered_part,
-)
+from artifact_fn.training.parallel.mesh import Mesh, gathered_and_summed, gathered_part
 from artifact_fn.training.state import TrainState
 
 

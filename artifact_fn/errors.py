@@ -68,7 +68,17 @@ class DataError(ArtifactFnError):
 
 
 class CursorError(DataError):
-    """A source that cannot be read from the middle of an epoch was asked to."""
+    """A source that cannot be read from the middle of an epoch was asked to.
+
+    Example:
+        >>> from artifact_fn.data import from_batches
+        >>> stream = from_batches(lambda key, epoch: iter([]))
+        >>> try:
+        ...     next(stream.batches(None, epoch=1, start=3))
+        ... except CursorError as error:
+        ...     error.got
+        'start=3'
+    """
 
 
 class ValidationError(ArtifactFnError):
@@ -101,7 +111,16 @@ class EnsembleError(ArtifactFnError):
 
 
 class ExtraError(ArtifactFnError, ModuleNotFoundError):
-    """A package that only an extra of artifact-fn brings is not installed."""
+    """A package that only an extra of artifact-fn brings is not installed.
+
+    Example:
+        >>> from artifact_fn.extras import extra
+        >>> try:
+        ...     with extra("plots", "not_installed"): ...
+        ... except ExtraError as error:
+        ...     error.do
+        'pip install "artifact-fn[plots]"'
+    """
 
 
 class ParallelError(ArtifactFnError):
@@ -113,4 +132,10 @@ class SweepError(ArtifactFnError):
 
 
 class CommandError(ArtifactFnError):
-    """A command was given what it cannot take."""
+    """A command was given what it cannot take.
+
+    Example:
+        >>> error = CommandError("a run is to be told", got="no directory", do="name its directory")
+        >>> error.do
+        'name its directory'
+    """

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from artifact_fn.errors import KeyDataError
-from artifact_fn.threefry import shift_right, signed, threefry
+from artifact_fn.threefry import shift_right, signed, threefry, two_words
 
 _DIGITS = {torch.float16: 10, torch.bfloat16: 7}
 
@@ -90,19 +90,6 @@ def split(key: Tensor, num: int = 2) -> Tensor:
     return torch.stack(threefry(key, torch.zeros_like(low), low), dim=-1)
 
 
-def _words(key: Tensor, shape: Sequence[int], block: int | Tensor) -> tuple[Tensor, Tensor]:
-    count = math.prod(shape)
-    if count >= 2**31:
-        raise KeyDataError(
-            "one key draws fewer than 2**31 numbers",
-            got=f"shape {tuple(shape)}, {count} numbers",
-            do="split the key and draw in parts",
-        )
-    low = torch.arange(count, dtype=torch.int32, device=key.device).reshape(tuple(shape))
-    high = torch.zeros_like(low) + block
-    return threefry(key, high, low)
-
-
 def bits(key: Tensor, shape: Sequence[int], *, block: int | Tensor = 0) -> Tensor:
     """32 random bits an element.
 
@@ -119,7 +106,7 @@ def bits(key: Tensor, shape: Sequence[int], *, block: int | Tensor = 0) -> Tenso
         >>> bits(key(0), (2,))
         tensor([-224768089,  -91998574], dtype=torch.int32)
     """
-    high, low = _words(key, shape, block)
+    high, low = two_words(key, shape, block)
     return high ^ low
 
 
@@ -159,7 +146,7 @@ def uniform(
             do="give such a dtype, and low below high",
         )
     if dtype == torch.float64:
-        first, second = _words(key, shape, block)
+        first, second = two_words(key, shape, block)
         top = (first.to(torch.int64) & 0xFFFFFFFF) << 20
         unit = (top | shift_right(second, 12)).to(torch.float64) * 2.0**-52
     else:
@@ -251,7 +238,7 @@ def permutation(key: Tensor, n: int) -> Tensor:
         tensor([4, 3, 2, 1, 0])
     """
     _not_negative(n)
-    high, low = _words(key, (n,), 0)
+    high, low = two_words(key, (n,), 0)
     draws = (high.to(torch.int64) << 32) | (low.to(torch.int64) & 0xFFFFFFFF)
     return torch.argsort(draws, stable=True)
 

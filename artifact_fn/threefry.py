@@ -4,12 +4,16 @@ Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw: Parallel random number
 3; SC 2011).
 """
 
+import math
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from artifact_fn.errors import KeyDataError
 
 _PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF
@@ -41,6 +45,24 @@ def threefry(key: Tensor, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
         high = high + schedule[(block + 1) % 3]
         low = low + schedule[(block + 2) % 3] + (block + 1)
     return high, low
+
+
+def two_words(key: Tensor, shape: Sequence[int], block: int | Tensor) -> tuple[Tensor, Tensor]:
+    """Two words an element of `shape`: its counter's low word is its place, the high one `block`.
+
+    Raises:
+        KeyDataError: there are 2**31 elements or more.
+    """
+    count = math.prod(shape)
+    if count >= 2**31:
+        raise KeyDataError(
+            "one key draws fewer than 2**31 numbers",
+            got=f"shape {tuple(shape)}, {count} numbers",
+            do="split the key and draw in parts",
+        )
+    low = torch.arange(count, dtype=torch.int32, device=key.device).reshape(tuple(shape))
+    high = torch.zeros_like(low) + block
+    return threefry(key, high, low)
 
 
 def on_host(key: NDArray[np.uint32], low: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], ...]:

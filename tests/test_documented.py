@@ -20,13 +20,14 @@ ELSEWHERE = {
     "artifact_fn.validation.artifact_core.artifact": "asks artifact-core: docs/validation.md",
     "artifact_fn.validation.artifact_core.of_labels": "asks artifact-core: docs/validation.md",
     "artifact_fn.validation.artifact_core.of_tables": "asks artifact-core: docs/validation.md",
+    "artifact_fn.validation.artifact_core.Resources": "asks artifact-core: docs/validation.md",
     "artifact_fn.runs.sweeps.sweep.sweep": "starts a cluster: docs/sweeps.md",
     "artifact_fn.runs.sweeps.sweep.resume_sweep": "starts a cluster: docs/sweeps.md",
     "artifact_fn.runs.sweeps.swept.load_sweep": "reads what a cluster has written",
     "artifact_fn.runs.trackers.mlflow_files.load_weights": "asks MLflow: docs/tracking.md",
     "artifact_fn.runs.trackers.mlflow_sweep.sweep_run": "asks MLflow: docs/tracking.md",
 }
-"""Functions whose example needs more than this package, and where there is one."""
+"""Names whose example needs more than this package, and where there is one."""
 
 
 def public() -> Iterator[tuple[str, Any]]:
@@ -52,6 +53,8 @@ def public() -> Iterator[tuple[str, Any]]:
 
 PUBLIC = dict(public())
 FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)}
+CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
+ERRORS = {name: value for name, value in CLASSES.items() if issubclass(value, BaseException)}
 RECORDS = {name: value for name, value in PUBLIC.items() if attrs.has(value)}
 
 
@@ -61,9 +64,20 @@ def told(name: str) -> str:
     return (inspect.getdoc(PUBLIC[name]) or "").split("Example:")[0]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_has_an_example(name: str) -> None:
-    assert (">>>" in (inspect.getdoc(PUBLIC[name]) or "")) != (name in ELSEWHERE)
+def has_example(name: str) -> bool:
+    """Whether its own docstring has one that runs; that of a class above it does not count."""
+    return ">>>" in (PUBLIC[name].__doc__ or "")
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC.keys() - ERRORS.keys()))
+def test_what_is_public_has_an_example(name: str) -> None:
+    assert has_example(name) != (name in ELSEWHERE)
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_has_an_example_or_is_named_where_it_is_met(name: str) -> None:
+    error = rf"\b{ERRORS[name].__name__}\b"
+    assert has_example(name) or any(re.search(error, told(function)) for function in FUNCTIONS)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -103,4 +117,6 @@ def test_a_record_tells_its_fields(name: str) -> None:
 def test_there_are_as_many_as_there_seem_to_be() -> None:
     assert len(FUNCTIONS) > 150
     assert len(RECORDS) > 40
-    assert ELSEWHERE.keys() <= FUNCTIONS.keys()
+    assert len(CLASSES) > 100
+    assert len(ERRORS) > 30
+    assert ELSEWHERE.keys() <= PUBLIC.keys() - ERRORS.keys()

@@ -24,6 +24,11 @@ class Batches:
         factory: Called anew for each reading of an epoch.
         count: Batches an epoch, or None where nobody knows.
         deterministic: Whether the factory's answer is a function of its arguments alone.
+
+    Example:
+        >>> source = Batches(lambda key, epoch: iter([]), count=3, deterministic=True)
+        >>> source.steps, source.resumable
+        (3, True)
     """
 
     factory: Factory

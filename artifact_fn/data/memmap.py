@@ -23,6 +23,11 @@ class Mapped:
     Attributes:
         arrays: By name: arrays [N, ...], or dicts and tuples of them.
         rows: Which of them make which batch.
+
+    Example:
+        >>> source = Mapped({"x": np.zeros((5, 2))}, Order(5, 2))
+        >>> source.steps, next(source.batches(None, epoch=1))["x"].shape
+        (3, torch.Size([2, 2]))
     """
 
     arrays: dict[str, Any]

@@ -34,6 +34,12 @@ class Prefetched:
         source: Where they come from.
         device: Where they go, or None to leave them where they are.
         depth: Batches made ahead.
+
+    Example:
+        >>> from artifact_fn.data import Loader, Table
+        >>> source = Prefetched(Loader(Table({"x": torch.arange(4)}), 2), device=None, depth=2)
+        >>> source.steps
+        2
     """
 
     source: Source

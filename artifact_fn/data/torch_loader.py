@@ -43,6 +43,12 @@ class TorchLoader:
         names: Of the parts of an item, where it is a tuple.
         collate: Makes a batch of items.
         workers: Processes that read it.
+
+    Example:
+        >>> from artifact_fn.data import from_torch
+        >>> source = from_torch([1.0, 2.0, 4.0], 2, names=("x",), shuffle=False)
+        >>> source.steps, source.resumable
+        (2, True)
     """
 
     dataset: Any
@@ -91,6 +97,16 @@ class TorchStream:
         names: Of the parts of an item, where it is a tuple.
         collate: Makes a batch of items; None for torch's own.
         workers: Processes that read it, each all of it unless the dataset deals it out.
+
+    Example:
+        >>> from torch.utils.data import IterableDataset
+        >>> from artifact_fn.data import from_torch
+        >>> class Few(IterableDataset):
+        ...     def __iter__(self):
+        ...         return iter([{"x": 1.0}, {"x": 2.0}])
+        >>> source = from_torch(Few(), 2)
+        >>> [batch["x"].tolist() for batch in source.batches(None, epoch=1)], source.resumable
+        ([[1.0, 2.0]], False)
     """
 
     dataset: Any

@@ -26,6 +26,10 @@ class Epoch(Generic[S_co]):
         scores: Floats by `split/name`, e.g. `val/loss`; absent where nothing was due.
         artifacts: Everything computed that is not a float, by `split/name`.
         seconds: Since the run began, by the clock the stream was given; NaN without a clock.
+
+    Example:
+        >>> Epoch(3, None, {"val/loss": 0.5}).scores["val/loss"]
+        0.5
     """
 
     index: int
@@ -41,6 +45,10 @@ class Stop:
 
     Attributes:
         reason: For people, e.g. `"val/loss has not improved for 5 evaluations"`.
+
+    Example:
+        >>> Stop("3 epochs are done").reason
+        '3 epochs are done'
     """
 
     reason: str

@@ -23,6 +23,10 @@ class Interval:
         low: Lower end; NaN of fewer than two numbers.
         high: Upper end.
         count: How many numbers there were.
+
+    Example:
+        >>> print(Interval(mean=0.5, low=0.25, high=0.75, count=3))
+        0.5000 [0.2500, 0.7500]
     """
 
     mean: float

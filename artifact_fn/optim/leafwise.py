@@ -34,6 +34,12 @@ class RuleState:
         hyper: float64 [] each; `lr` is the rate of the last update, and `lr_scale` what a scheduled
             one is multiplied by.
         moments: By name, then by path, as the parameters.
+
+    Example:
+        >>> from artifact_fn.optim import adam
+        >>> state = adam(0.1).init({"w": torch.ones(2)})
+        >>> state.count, list(state.moments)
+        (tensor(0), ['exp_avg', 'exp_avg_sq'])
     """
 
     count: Tensor

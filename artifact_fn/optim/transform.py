@@ -36,6 +36,13 @@ class Transform:
         update: (grads, state, params) to (grads, state).
         report: State to the scalars worth telling every step.
         elementwise: As a rule's; a norm over all elements is one too, to rounding.
+
+    Example:
+        >>> uphill = Transform(
+        ...     init=lambda params: (),
+        ...     update=lambda grads, state, params: ({p: -g for p, g in grads.items()}, state))
+        >>> uphill.update({"w": 2.0}, uphill.init({"w": 1.0}), {"w": 1.0})
+        ({'w': -2.0}, ())
     """
 
     init: Callable[[Params], Any]
@@ -62,6 +69,11 @@ class Rule:
         from_parts: Of a rule that several processes share: (grads, state, params, scatter), each
             process's own part of gradients that add up, to (params, state, norm of the sum, what
             `scatter` has answered beside).
+
+    Example:
+        >>> still = Rule(lambda params: (), lambda grads, state, params: (params, state))
+        >>> still.update({"w": 2.0}, still.init({"w": 1.0}), {"w": 1.0})
+        ({'w': 1.0}, ())
     """
 
     init: Callable[[Params], Any]

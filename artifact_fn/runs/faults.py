@@ -13,7 +13,13 @@ from artifact_fn.runs.description import field_of
 
 
 class Fault(ArtifactFnError):  # noqa: N818 - what happens to a run is no error of anybody's
-    """Any of the faults below."""
+    """Any of the faults below.
+
+    Example:
+        >>> fault: Fault = Missing(Path("runs/first"))
+        >>> fault.got, fault.do
+        ('no experiment.json in it', 'begin one with run(experiment, ...)')
+    """
 
 
 class Missing(Fault):

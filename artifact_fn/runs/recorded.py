@@ -35,6 +35,15 @@ class Recorded:
         mark: Of the newest sound checkpoint; None if there is none.
         state: In that checkpoint.
         selected: What `select` answered by then: an epoch, or several, with their states.
+
+    Example:
+        >>> import tempfile
+        >>> from artifact_fn.runs.run import run
+        >>> from artifact_fn.testing import small_experiment
+        >>> root = tempfile.mkdtemp() + "/run"
+        >>> outcome = run(small_experiment(epochs=1), root)
+        >>> load_run(root).map(lambda found: found.best.index)
+        <IOResult: <Success: 1>>
     """
 
     root: Path

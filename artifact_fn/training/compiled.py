@@ -43,6 +43,11 @@ class Compiled(Generic[S, B_contra]):
         cache: Where compiled kernels are kept between processes.
         chunk: Steps a call at most, or `"auto"`.
         check: Whether the first chunk is compared with single steps.
+
+    Example:
+        >>> step = compiled(lambda state, batch: (state + batch, {}), chunk=16)
+        >>> step.chunk, step.step(1, 2)
+        (16, (3, {}))
     """
 
     step: Step[S, B_contra]

@@ -9,14 +9,19 @@ Each is generic: contravariant in what it reads, covariant in what it makes. A t
 left out is `Any`, so code without types needs none; `pairing` is where they are solved.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, Protocol, TypedDict, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, Protocol, runtime_checkable
 
 import attrs
 from torch import Tensor
 from typing_extensions import TypeVar
 
 from artifact_fn import tree
+from artifact_fn.training.forwards import HasForward as HasForward
+from artifact_fn.training.forwards import HasKeyedForward as HasKeyedForward
+from artifact_fn.training.forwards import ModelInput as ModelInput
+from artifact_fn.training.forwards import ModelOutput as ModelOutput
+from artifact_fn.training.forwards import NoOutput as NoOutput
 from artifact_fn.training.statistics import Metrics
 
 Params = dict[str, Tensor]
@@ -32,52 +37,11 @@ Columns = Mapping[str, Any]
 """A pytree of tensors as long as each other, whose rows batches are gathered from."""
 
 S = TypeVar("S")
-F_contra = TypeVar("F_contra", contravariant=True)
-F_co = TypeVar("F_co", covariant=True)
 I_contra = TypeVar("I_contra", contravariant=True, default=Any)
 O_co = TypeVar("O_co", covariant=True, default=Any)
 D_co = TypeVar("D_co", covariant=True, default=Any)
 B_contra = TypeVar("B_contra", contravariant=True, default=Any)
 B_co = TypeVar("B_co", covariant=True, default=Batch)
-
-
-class ModelInput(TypedDict):
-    """What a typed model or reader takes: a TypedDict of yours inherits from it.
-
-    Sources and models declare plain keys, readers (losses and metrics) declare theirs `ReadOnly`.
-    """
-
-
-class ModelOutput(TypedDict):
-    """What a typed model answers, or a reader reads of it: a TypedDict of yours inherits from it."""
-
-
-class NoOutput(ModelOutput):
-    """The output that no model answers: only where a type is `Any` is it accepted.
-
-    That is how the checkers tell a `forward` without types from one that has them.
-    """
-
-    no_output: Callable[[], None]
-
-
-class HasForward(Protocol[F_contra, F_co]):
-    """An nn.Module by what its `forward` takes and answers.
-
-    By `forward`, never by `__call__`: a module's `__call__` takes and answers Any.
-    """
-
-    def forward(self, inputs: F_contra, /) -> F_co:
-        """The outputs."""
-        ...
-
-
-class HasKeyedForward(Protocol[F_contra, F_co]):
-    """An nn.Module whose `forward` also draws from a key."""
-
-    def forward(self, inputs: F_contra, /, *, key: Tensor) -> F_co:
-        """The outputs; key is int32 [2]."""
-        ...
 
 
 class Init(Protocol):
@@ -117,6 +81,11 @@ class Arguments:
     Attributes:
         args: By position.
         kwargs: By name.
+
+    Example:
+        >>> import torch
+        >>> Arguments((torch.zeros(2),), {"mask": torch.ones(2)}).kwargs["mask"]
+        tensor([1., 1.])
     """
 
     args: tuple[Any, ...]
@@ -137,6 +106,14 @@ class Model(Generic[I_contra, O_co, D_co]):
         declared: What its `forward` declares of its inputs and outputs (a `Declared`), or None
             where that is nothing.
         template: Of its module, for `taps`; None for a model that is made of functions.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn.training.functional import functional
+        >>> model = functional(lambda: torch.nn.Linear(3, 2))
+        >>> params, buffers = model.init(0)
+        >>> model.apply(params, buffers, torch.ones(4, 3), key=None, training=False)[0].shape
+        torch.Size([4, 2])
     """
 
     init: Init
@@ -154,6 +131,11 @@ class Aux(Generic[O_co]):
         outputs: Of the model, a pytree of tensors.
         metrics: By name.
         buffers: After the call.
+
+    Example:
+        >>> import torch
+        >>> Aux(outputs=torch.tensor([0.5]), metrics={}, buffers={}).outputs
+        tensor([0.5000])
     """
 
     outputs: O_co
@@ -162,7 +144,15 @@ class Aux(Generic[O_co]):
 
 
 class Objective(Protocol[B_contra, O_co]):
-    """What is minimised: a scalar loss of parameters and a batch."""
+    """What is minimised: a scalar loss of parameters and a batch.
+
+    Example:
+        >>> import torch
+        >>> def decay(params, buffers, batch, key, training):
+        ...     return params["w"].square().sum(), Aux(None, {}, buffers)
+        >>> decay({"w": torch.tensor([3.0])}, {}, None, None, True)[0]
+        tensor(9.)
+    """
 
     def __call__(
         self, params: Params, buffers: Buffers, batch: B_contra, key: Tensor, training: bool, /
@@ -172,7 +162,16 @@ class Objective(Protocol[B_contra, O_co]):
 
 
 class Step(Protocol[S, B_contra]):
-    """One pure step of training or evaluation."""
+    """One pure step of training or evaluation.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn.training.statistics import mean
+        >>> def step(state, batch):
+        ...     return state + 1, {"x": mean(batch["x"])}
+        >>> step(torch.tensor(0), {"x": torch.ones(4)})[0]
+        tensor(1)
+    """
 
     def __call__(self, state: S, batch: B_contra, /) -> tuple[S, Metrics]:
         """The next state, of the same structure, and the metrics of this batch."""
@@ -181,7 +180,17 @@ class Step(Protocol[S, B_contra]):
 
 @runtime_checkable
 class Source(Protocol[B_co]):
-    """What batches are gathered from; an epoch's order is a pure function of (key, epoch)."""
+    """What batches are gathered from; an epoch's order is a pure function of (key, epoch).
+
+    Example:
+        >>> import torch
+        >>> class Ones:
+        ...     steps = 2
+        ...     def batches(self, key, epoch, start=0):
+        ...         return iter([{"x": torch.ones(4)}] * (2 - start))
+        >>> isinstance(Ones(), Source)
+        True
+    """
 
     @property
     def steps(self) -> int | None:

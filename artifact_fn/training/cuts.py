@@ -39,6 +39,12 @@ class Cut(NamedTuple):
         cursor: Batches of the epoch that are done.
         state: The state after them.
         metrics: Of the batches since the last cut.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> cut = Cut(cursor=0, state=small_experiment().state(), metrics={})
+        >>> cut.cursor, int(cut.state.step)
+        (0, 0)
     """
 
     cursor: int

@@ -22,6 +22,10 @@ class Declared:
         name: Of the module's class, for messages.
         inputs: Keys it needs of the batch.
         outputs: Keys it promises of its outputs.
+
+    Example:
+        >>> Declared("Net", inputs=("x",), outputs=("logits",)).inputs
+        ('x',)
     """
 
     name: str

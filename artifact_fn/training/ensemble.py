@@ -38,6 +38,14 @@ class Ensemble:
             `opt_state` is `Members`, which also tells who is still trained.
         at_once: Members that a step works on at the same time, None for all: what it needs
             besides the states grows with it.
+
+    Example:
+        >>> from artifact_fn.optim import sgd
+        >>> from artifact_fn.training.functional import functional
+        >>> model = functional(lambda: torch.nn.Linear(3, 2))
+        >>> together = ensemble(model, sgd(0.1), seeds=2, grid={"lr": [0.1, 0.5]})
+        >>> len(together), together.where(lr=0.5)
+        (4, [2, 3])
     """
 
     points: tuple[Point, ...]
@@ -103,16 +111,7 @@ class Ensemble:
         return member_of(state, member)
 
     def where(self, **point: float) -> list[int]:
-        """The members that a point has, e.g. `where(lr=1e-3)`, in their order.
-
-        Example:
-            >>> from artifact_fn.optim import sgd
-            >>> from artifact_fn.training.functional import functional
-            >>> model = functional(lambda: torch.nn.Linear(3, 2))
-            >>> together = ensemble(model, sgd(0.1), seeds=2, grid={"lr": [0.1, 0.5]})
-            >>> together.where(lr=0.5)
-            [2, 3]
-        """
+        """The members that a point has, e.g. `where(lr=1e-3)`, in their order."""
         return [
             i
             for i, own in enumerate(self.points)

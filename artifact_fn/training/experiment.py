@@ -40,6 +40,12 @@ class Place:
         metrics: Of these batches, one for each cut.
         elapsed: Seconds the run has taken.
         control: The carry of the experiment's control, if it has one by then.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> experiment = small_experiment()
+        >>> next(iter(experiment.stream(Place(experiment.state(), completed=4)))).index
+        5
     """
 
     state: TrainState
@@ -92,24 +98,16 @@ class Experiment:
 
     Example:
         >>> import torch, torch.nn.functional as F
+        >>> from artifact_fn.data import Loader, Table
         >>> from artifact_fn.folds import at_most
         >>> from artifact_fn.optim import sgd
-        >>> from artifact_fn.training import compiled, functional, supervised
-        >>> from artifact_fn.training.compiled import eager
+        >>> from artifact_fn.training import eager, functional, supervised
         >>> model = functional(lambda: torch.nn.Linear(3, 2))
-        >>> class Ones:
-        ...     steps = 1
-        ...     def batches(self, key, epoch, start=0):
-        ...         batch = {"x": torch.ones(4, 3), "y": torch.zeros(4, dtype=torch.int64)}
-        ...         return iter([batch][start:])
+        >>> rows = {"x": torch.ones(4, 3), "y": torch.zeros(4, dtype=torch.int64)}
         >>> experiment = Experiment(
-        ...     model=model,
-        ...     objective=supervised(model, F.cross_entropy),
-        ...     optimizer=sgd(0.1),
-        ...     data={"train": Ones()},
-        ...     until=at_most(2),
-        ...     wrap=eager,
-        ... )
+        ...     model=model, objective=supervised(model, F.cross_entropy), optimizer=sgd(0.1),
+        ...     data={"train": Loader(Table(rows), batch_size=4)},
+        ...     until=at_most(2), wrap=eager)
         >>> experiment.fit().answers["history"].shape
         (2, 3)
     """

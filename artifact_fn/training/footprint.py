@@ -22,6 +22,10 @@ class Footprint:
         at_once: How many of them a step works on at the same time.
         state: Of one state of all of them; a step holds the old and the new one.
         working: Of what a step makes besides: activations, gradients, batches.
+
+    Example:
+        >>> Footprint(members=64, at_once=16, state=2_000_000, working=800_000).total
+        4800000
     """
 
     members: int

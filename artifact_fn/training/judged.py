@@ -47,6 +47,11 @@ class Outcome(Generic[I_co, O_co]):
     Attributes:
         inputs: The batch.
         outputs: Of the model, in evaluation mode.
+
+    Example:
+        >>> outcome = Outcome({"x": np.zeros((2, 3))}, np.array([0.25, 0.75]))
+        >>> outcome.outputs.tolist()
+        [0.25, 0.75]
     """
 
     inputs: I_co

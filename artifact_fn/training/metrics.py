@@ -52,6 +52,11 @@ class Metric(Generic[I_contra, O_contra]):
     Attributes:
         name: Of its score, without the split.
         measure: (outputs, batch) to a statistic; pure and traceable.
+
+    Example:
+        >>> largest = Metric("largest", lambda outputs, batch: Maximum(outputs.amax()))
+        >>> largest.measure(torch.tensor([1.0, 3.0]), {}).answer()
+        tensor(3.)
     """
 
     name: str

@@ -86,6 +86,12 @@ class On(Generic[I]):
 
     Attributes:
         source: Of the training batches.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> source = small_experiment().data["train"]
+        >>> On(source).source.steps
+        4
     """
 
     source: Source[I]
@@ -116,6 +122,12 @@ class Pairing(Generic[I, O]):
     Attributes:
         source: Of the training batches.
         model: What is trained.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> experiment = small_experiment()
+        >>> Pairing(experiment.data["train"], experiment.model).source.steps
+        4
     """
 
     source: Source[I]

@@ -27,6 +27,11 @@ class Reducer:
         reduce: (tensor of any shape, key int32 [2]) to a statistic, each field of which is a
             tensor; pure and traceable.
         draws: Whether it reads the key, which is then another one for each module and step.
+
+    Example:
+        >>> top = Reducer("top", lambda x, key: Maximum(x.amax()))
+        >>> top.reduce(torch.tensor([1.0, 3.0]), random.key(0)).answer()
+        tensor(3.)
     """
 
     name: str
@@ -36,7 +41,12 @@ class Reducer:
 
 @tree.node
 class Deviation:
-    """A standard deviation, from sums. All fields are float64 []."""
+    """A standard deviation, from sums. All fields are float64 [].
+
+    Example:
+        >>> Deviation(torch.tensor(4.0), torch.tensor(10.0), torch.tensor(2.0)).answer()
+        tensor(1.)
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"total": "sum", "squares": "sum", "weight": "sum"}
     total: Tensor
@@ -55,6 +65,10 @@ class Silent:
 
     Attributes:
         active: int64 [units].
+
+    Example:
+        >>> Silent(torch.tensor([3, 0])).answer()
+        tensor(0.5000, dtype=torch.float64)
     """
 
     joins: ClassVar[Mapping[str, Join]] = {"active": "sum"}
@@ -71,6 +85,10 @@ class Sample:
 
     Attributes:
         drawn: int64 [size]; a 31-bit number above the 32 bits of a float32.
+
+    Example:
+        >>> Sample(torch.tensor([0x3F800000])).answer()
+        tensor([1.])
     """
 
     joins: ClassVar[Mapping[str, Join]] = {"drawn": "min"}
@@ -174,7 +192,8 @@ def sample(size: int = 256) -> Reducer:
         >>> sample(2).reduce(torch.tensor([1.0, 3.0]), random.key(0)).answer()
         tensor([1., 3.])
     """
-    _at_least_one("a sample", size)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise MetricError("a sample has at least 1 place", got=repr(size), do="give a whole number")
 
     def reduce(x: Tensor, key: Tensor) -> Statistic:
         values = x.float().reshape(-1)
@@ -227,8 +246,3 @@ def _double(value: Tensor) -> Tensor:
 
 def _count(x: Tensor) -> Tensor:
     return torch.full((), float(x.numel()), dtype=torch.float64, device=x.device)
-
-
-def _at_least_one(what: str, size: int) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise MetricError(f"{what} has at least 1 place", got=repr(size), do="give a whole number")

@@ -59,6 +59,12 @@ class Routine(Generic[S_contra]):
         split: Prefix of what it makes.
         plots: Drawn of what it makes: from its results without the prefix, by the name of the
             plot.
+
+    Example:
+        >>> idle = Prepared(frozenset(), lambda state: ({}, {}))
+        >>> routine = Routine("idle", lambda epoch: epoch % 5 == 0, lambda wrap, state: idle)
+        >>> routine.due(4), routine.due(5)
+        (False, True)
     """
 
     name: str

@@ -23,6 +23,12 @@ class TrainState:
         buffers: Everything else of the model by path.
         opt_state: Of the optimizer, a pytree of tensors.
         key: int32 [2]; never changes, the step counts with it.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> state = small_experiment().state()
+        >>> int(state.step), list(state.params)
+        (0, ['weight', 'bias'])
     """
 
     step: Tensor

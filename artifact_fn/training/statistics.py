@@ -5,9 +5,8 @@ merge over the steps of an epoch in any grouping, so the mean over a short last 
 construction; their answers leave the device once, at the epoch's end.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -15,19 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from artifact_fn import tree
+from artifact_fn.training.joining import JOINS
+from artifact_fn.training.joining import Join as Join
+from artifact_fn.training.joining import joined as joined
+from artifact_fn.training.joining import neutral as neutral
 from artifact_fn.training.member_metrics import OfMembers
-
-Join = Literal["sum", "min", "max"]
-_JOINS: dict[Join, Callable[[Tensor], Tensor]] = {
-    "sum": lambda stacked: stacked.sum(0),
-    "min": lambda stacked: stacked.amin(0),
-    "max": lambda stacked: stacked.amax(0),
-}
-_PAIRS: dict[Join, Callable[[Tensor, Tensor], Tensor]] = {
-    "sum": torch.add,
-    "min": torch.minimum,
-    "max": torch.maximum,
-}
 
 
 class Statistic(Protocol):
@@ -35,6 +26,11 @@ class Statistic(Protocol):
 
     Attributes:
         joins: How each field is joined with the same field of another batch.
+
+    Example:
+        >>> statistic: Statistic = Sum(torch.tensor(2))
+        >>> merge([{"rows": statistic}, {"rows": statistic}])["rows"].answer()
+        tensor(4)
     """
 
     joins: ClassVar[Mapping[str, Join]]
@@ -50,7 +46,12 @@ Metrics = Mapping[str, Statistic]
 
 @tree.node
 class Mean:
-    """A weighted mean. `total` and `weight` are float64 []; the answer of no weight is NaN."""
+    """A weighted mean. `total` and `weight` are float64 []; the answer of no weight is NaN.
+
+    Example:
+        >>> Mean(total=torch.tensor(6.0), weight=torch.tensor(4.0)).answer()
+        tensor(1.5000)
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"total": "sum", "weight": "sum"}
     total: Tensor
@@ -63,7 +64,12 @@ class Mean:
 
 @tree.node
 class Sum:
-    """A sum; `value` and the answer are of any shape and dtype."""
+    """A sum; `value` and the answer are of any shape and dtype.
+
+    Example:
+        >>> Sum(torch.tensor([2, 3])).answer()
+        tensor([2, 3])
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"value": "sum"}
     value: Tensor
@@ -75,7 +81,12 @@ class Sum:
 
 @tree.node
 class Minimum:
-    """A smallest value, element by element."""
+    """A smallest value, element by element.
+
+    Example:
+        >>> Minimum(torch.tensor(3.0)).answer()
+        tensor(3.)
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"value": "min"}
     value: Tensor
@@ -87,7 +98,12 @@ class Minimum:
 
 @tree.node
 class Maximum:
-    """A largest value, element by element."""
+    """A largest value, element by element.
+
+    Example:
+        >>> Maximum(torch.tensor(3.0)).answer()
+        tensor(3.)
+    """
 
     joins: ClassVar[Mapping[str, Join]] = {"value": "max"}
     value: Tensor
@@ -104,6 +120,10 @@ class Separation:
     Attributes:
         negatives: int64 [bins + 1], rows of the negative class by score; the last one counts NaN.
         positives: int64 [bins + 1], the same of the positive class.
+
+    Example:
+        >>> Separation(torch.tensor([3, 1, 0]), torch.tensor([1, 3, 0])).answer()
+        tensor(0.7500, dtype=torch.float64)
     """
 
     joins: ClassVar[Mapping[str, Join]] = {"negatives": "sum", "positives": "sum"}
@@ -176,9 +196,7 @@ def _joined(parts: Sequence[Metrics]) -> Metrics:
     spec = tree.flatten(parts[0])[1]
     columns = zip(*(tree.leaves(part) for part in parts), strict=True)
     ways = zip(joins(parts[0]), columns, strict=True)
-    whole: Metrics = tree.unflatten(
-        [_JOINS[way](torch.stack(leaves)) for way, leaves in ways], spec
-    )
+    whole: Metrics = tree.unflatten([JOINS[way](torch.stack(leaves)) for way, leaves in ways], spec)
     return whole
 
 
@@ -190,7 +208,7 @@ def collapsed(stacked: Metrics) -> Metrics:
 def _collapsed(stacked: Statistic) -> Statistic:
     if isinstance(stacked, OfMembers):
         return OfMembers(_collapsed(stacked.statistic), stacked.told.amax(0))
-    fields = {field: _JOINS[join](getattr(stacked, field)) for field, join in stacked.joins.items()}
+    fields = {field: JOINS[join](getattr(stacked, field)) for field, join in stacked.joins.items()}
     return tree.replace(stacked, **fields)
 
 
@@ -205,26 +223,6 @@ def _joins(statistic: Statistic) -> list[Join]:
     return [
         statistic.joins[field] for field, part in vars(statistic).items() for _ in tree.leaves(part)
     ]
-
-
-def joined(join: Join, a: Tensor, b: Tensor) -> Tensor:
-    """Two leaves of the same statistic as one, in the dtype of `a`."""
-    return _PAIRS[join](a, b.to(a.dtype))
-
-
-def neutral(join: Join, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The leaf that changes nothing when one of this shape and dtype is joined to it."""
-    if join == "sum":
-        whole = not dtype.is_floating_point and not dtype.is_complex
-        return torch.zeros(shape, dtype=torch.int64 if whole else dtype, device=device)
-    if dtype == torch.bool:
-        return torch.full(shape, join == "min", dtype=dtype, device=device)
-    if dtype.is_floating_point:
-        return torch.full(
-            shape, math.inf if join == "min" else -math.inf, dtype=dtype, device=device
-        )
-    info = torch.iinfo(dtype)
-    return torch.full(shape, info.max if join == "min" else info.min, dtype=dtype, device=device)
 
 
 def _array(value: Tensor) -> NDArray[Any]:

@@ -26,6 +26,11 @@ class Advance:
         state: After them. It is never changed afterwards.
         metrics: Of the epoch's cuts so far, in order; with the state all that is needed to go
             on from here.
+
+    Example:
+        >>> advance = Advance(epoch=1, cursor=2, steps=4)
+        >>> advance.cursor / advance.steps
+        0.5
     """
 
     epoch: int
@@ -46,6 +51,11 @@ class Stream:
     Attributes:
         events: Unfolds every event: the advances within an epoch, then the epoch.
         makes: The scores that its epochs may hold.
+
+    Example:
+        >>> stream = Stream(lambda: (Epoch(i, None) for i in (1, 2)), frozenset({"train/loss"}))
+        >>> [epoch.index for epoch in stream]
+        [1, 2]
     """
 
     events: Callable[[], Iterator[Event]] = attrs.field(repr=False)

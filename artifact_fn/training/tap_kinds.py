@@ -24,6 +24,14 @@ class ModuleTap:
         paths: Of the modules.
         reduce: What is kept.
         gradient: Whether of the gradients.
+
+    Example:
+        >>> import torch
+        >>> from artifact_fn.training.functional import functional
+        >>> from artifact_fn.training.taps import activations
+        >>> tap = activations(functional(lambda: torch.nn.Sequential(torch.nn.Linear(3, 2))))
+        >>> tap.name, tap.paths
+        ('activations', ('0',))
     """
 
     name: str
@@ -40,6 +48,12 @@ class StepTap:
     Attributes:
         name: For messages.
         measure: A step to statistics by name; pure and traceable.
+
+    Example:
+        >>> from artifact_fn.training.statistics import Sum
+        >>> steps = StepTap("steps", lambda look: {"steps": Sum(look.before.step)})
+        >>> steps.name
+        'steps'
     """
 
     name: str

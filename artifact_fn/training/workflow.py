@@ -49,6 +49,13 @@ class Workflow(Generic[I, O]):
         model: What is trained.
         losses: (inputs, outputs) to a scalar, by name; one alone is called `loss`.
         metrics: (inputs, outputs) to a value a row or a statistic, by name.
+
+    Example:
+        >>> from artifact_fn.testing import small_experiment
+        >>> given = small_experiment()
+        >>> loss = lambda inputs, outputs: outputs.mean()
+        >>> list(Workflow(given.data["train"], given.model, {"loss": loss}, {}).losses)
+        ['loss']
     """
 
     source: Source[I]

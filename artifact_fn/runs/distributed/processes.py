@@ -35,6 +35,11 @@ class Processes:
         mesh: Of all of them.
         device: Where this one computes: `cuda:<local rank>`, or `cpu`.
         timeout: Seconds that one waits for another.
+
+    Example:
+        >>> alone = Processes(ALONE, "cpu", timeout=60.0)
+        >>> alone.mesh.size, alone.why()
+        (1, None)
     """
 
     def __init__(self, mesh: Mesh, device: str, timeout: float, store: Any = None) -> None:

@@ -14,6 +14,10 @@ class Finding:
         what: What was wrong.
         got: Where, or what was met.
         do: What to do about it.
+
+    Example:
+        >>> print(Finding("unused parameter", "a parameter is not used", "head.bias", "remove it"))
+        a parameter is not used; got head.bias; remove it
     """
 
     kind: str
@@ -35,6 +39,11 @@ class Diagnosis:
         notes: What is worth knowing and no fault.
         measured: Figures by name, in seconds, bytes, steps a second; losses of the overfit check.
         skipped: Checks that were not made, and why.
+
+    Example:
+        >>> found = Diagnosis(measured={"step": 0.25}, skipped=("overfit: not asked for",))
+        >>> found.well, found.measured["step"]
+        (True, 0.25)
     """
 
     findings: tuple[Finding, ...] = ()

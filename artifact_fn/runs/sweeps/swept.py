@@ -33,6 +33,11 @@ class Trial:
         epochs: That are completed.
         score: The best value of the sweep's score; NaN where it never was a number.
         epoch: The epoch that has it; 0 where none has.
+
+    Example:
+        >>> trial = Trial("a", {"lr": 0.1}, Path("a"), "ended", "9 epochs are done", 9, 0.5, 7)
+        >>> trial.score, trial.epoch
+        (0.5, 7)
     """
 
     name: str
@@ -55,6 +60,14 @@ class Swept:
         mode: Whether lower or higher is better.
         ended: Whether the sweep has come to its end.
         trials: In the order in which they began.
+
+    Example:
+        >>> root = Path("sweeps/rates")
+        >>> trials = [
+        ...     Trial(name, {"lr": lr}, root / name, "ended", "1 epoch is done", 1, score, 1)
+        ...     for name, lr, score in [("a", 0.1, 0.5), ("b", 0.2, 0.25)]]
+        >>> Swept(root, "val/loss", "min", ended=True, trials=tuple(trials)).best.point
+        {'lr': 0.2}
     """
 
     root: Path

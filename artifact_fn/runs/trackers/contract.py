@@ -26,7 +26,13 @@ class TrackerError(ArtifactFnError):
 
 
 class RefusedError(ArtifactFnError):
-    """A backend will never take what it was told; trying again is in vain."""
+    """A backend will never take what it was told; trying again is in vain.
+
+    Example:
+        >>> error = RefusedError("a run has a name", got="''", do="rename its directory")
+        >>> print(error)
+        a run has a name; got ''; rename its directory
+    """
 
 
 @attrs.frozen
@@ -40,6 +46,11 @@ class Head:
         began: Seconds since 1970.
         params: What the experiment is made of, text by path.
         tags: On what it was begun: versions, threads, git revision, host, command.
+
+    Example:
+        >>> head = Head("5eed", "lines", Path("lines"), began=0.0, params={"seed": "0"}, tags={})
+        >>> head.name, head.params["seed"]
+        ('lines', '0')
     """
 
     id: str
@@ -60,6 +71,10 @@ class Scores:
         at: When, in seconds since 1970: the beginning plus the seconds the run has taken, so
             that it is the same each time the journal is read.
         values: By name, `split/NAME`; NaN and infinity are values, too.
+
+    Example:
+        >>> Scores(1, 4, at=0.5, values={"val/loss": 0.25}).values["val/loss"]
+        0.25
     """
 
     epoch: int
@@ -79,6 +94,11 @@ class Artifact:
         at: See `epoch`.
         root: Of the run.
         listed: Its file, from there, with size and SHA-256.
+
+    Example:
+        >>> roc = Artifact("val/ROC", 3, 12, 0.0, Path("run"), {"file": "artifacts/roc.png"})
+        >>> roc.sort
+        'plot'
     """
 
     name: str
@@ -124,6 +144,10 @@ class Status:
         state: One of four.
         reason: Why, in words.
         at: Seconds since 1970, by the run's own clock (see `Scores`).
+
+    Example:
+        >>> Status("finished", "3 epochs are done", at=9.0).state
+        'finished'
     """
 
     state: State
@@ -136,7 +160,16 @@ Item = Scores | Artifact | Status
 
 
 class Connection(Protocol):
-    """A way to tell of one run. It is used by one thread."""
+    """A way to tell of one run. It is used by one thread.
+
+    Example:
+        >>> class Printed:
+        ...     def send(self, items):
+        ...         print(*items)
+        ...     def close(self): ...
+        >>> Printed().send([Status("finished", "3 epochs are done", at=9.0)])
+        Status(state='finished', reason='3 epochs are done', at=9.0)
+    """
 
     def send(self, items: Sequence[Item]) -> None:
         """Tell some items; when this returns, the backend has them for good.
@@ -152,7 +185,15 @@ class Connection(Protocol):
 
 
 class Tracker(Protocol):
-    """Where runs are told of. Configuration only; nothing is open until a run is."""
+    """Where runs are told of. Configuration only; nothing is open until a run is.
+
+    Example:
+        >>> from artifact_fn.runs.trackers.memory import Memory
+        >>> tracker: Tracker = Memory()
+        >>> tracker.check()
+        >>> connection = tracker.open(Head("5eed", "lines", Path("runs/lines"), 0.0, {}, {}))
+        >>> connection.send([Scores(1, 4, 0.5, {"val/loss": 0.25})])
+    """
 
     @property
     def name(self) -> str:

@@ -17,6 +17,13 @@ class Told:
         scores: Of each epoch; of one that was run again with other scores, the last.
         artifacts: By name, then by epoch: arrays, mappings, values, or the bytes of a PNG.
         status: What was said last of how it goes.
+
+    Example:
+        >>> from pathlib import Path
+        >>> told = Told(Head("5eed", "lines", Path("runs/lines"), 0.0, {}, {}))
+        >>> told.scores[1] = Scores(1, 4, 0.5, {"val/loss": 0.25})
+        >>> told.curve("val/loss")
+        {1: 0.25}
     """
 
     head: Head

@@ -19,11 +19,7 @@ from artifact_fn.errors import OptimError
 from artifact_fn.optim.clipping import global_norm
 from artifact_fn.optim.transform import Grads, Params, Rule, Scatter, check_rule_at_end
 from artifact_fn.training.flat import joining
-from artifact_fn.training.parallel.mesh import (
-    Mesh,
-    gathered_and_summed,
-    gathered_part,
-)
+from artifact_fn.training.parallel.mesh import Mesh, gathered_and_summed, gathered_part
 from artifact_fn.training.state import TrainState
 
 
@@ -34,6 +30,11 @@ class Shards:
     Attributes:
         inner: Of the optimizer, over this process's shard: what it keeps for each parameter is
             one vector for each dtype, [ceil(N / size)], padded at the end.
+
+    Example:
+        >>> from artifact_fn.optim import sgd
+        >>> type(sharded(sgd(0.1), Mesh(0, 1)).init({"w": torch.ones(2)})).__name__
+        'Shards'
     """
 
     inner: Any

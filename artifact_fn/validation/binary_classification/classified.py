@@ -35,6 +35,12 @@ class Classified:
         predicted: Whether it was said to be, bool [N].
         probability: Of the positive class, float64 [N] in [0, 1].
         ids: Names of the rows, if they have any.
+
+    Example:
+        >>> spec = BinarySpec(("no", "yes"), positive="yes")
+        >>> rows = Classified(spec, np.array([True]), np.array([False]), np.array([0.25]))
+        >>> len(rows), rows.ground_truth
+        (1, array([0.25]))
     """
 
     spec: BinarySpec

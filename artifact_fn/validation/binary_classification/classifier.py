@@ -16,7 +16,15 @@ B = TypeVar("B")
 
 
 class BinaryClassifier(Protocol[S_contra, B_contra]):
-    """Classifies rows: a pure function of a state and a batch."""
+    """Classifies rows: a pure function of a state and a batch.
+
+    Example:
+        >>> class Even:
+        ...     def classify(self, state, batch):
+        ...         return torch.full((len(batch["x"]),), 0.5)
+        >>> Even().classify(None, {"x": torch.ones(2, 3)})
+        tensor([0.5000, 0.5000])
+    """
 
     def classify(self, state: S_contra, batch: B_contra, /) -> Tensor:
         """The probability of the positive class.

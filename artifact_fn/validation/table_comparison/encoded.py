@@ -21,6 +21,12 @@ class Encoded:
         numbers: The continuous columns, float64 [N, C].
         codes: The categorical columns, int64 [N, K]; each numbers its `categories`.
         categories: Of each categorical column: the specified ones, then unseen ones sorted.
+
+    Example:
+        >>> frame = pd.DataFrame({"age": [30.0, 41.0], "sex": ["M", "F"]})
+        >>> encoded = encode(TabularSpec.from_frame(frame), frame)
+        >>> encoded.numbers.tolist(), encoded.codes.tolist()
+        ([[30.0], [41.0]], [[1], [0]])
     """
 
     spec: TabularSpec
@@ -39,6 +45,12 @@ class Comparison:
     Attributes:
         real: What was there.
         synthetic: What was generated; as many rows as it likes.
+
+    Example:
+        >>> frame = pd.DataFrame({"sex": ["M", "F"]})
+        >>> pair = compare(TabularSpec.from_frame(frame), frame, frame)
+        >>> len(pair.real), pair.categories
+        (2, (('F', 'M'),))
     """
 
     real: Encoded

@@ -30,6 +30,10 @@ class Continuous:
 
     Attributes:
         name: Of the column.
+
+    Example:
+        >>> Continuous("age").name
+        'age'
     """
 
     name: str
@@ -42,6 +46,10 @@ class Categorical:
     Attributes:
         name: Of the column.
         categories: The labels as texts, in the order in which they are shown.
+
+    Example:
+        >>> Categorical("sex", ["F", "M"]).categories
+        ('F', 'M')
     """
 
     name: str

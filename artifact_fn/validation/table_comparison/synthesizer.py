@@ -17,7 +17,15 @@ P = TypeVar("P")
 
 
 class TableSynthesizer(Protocol[S_contra, P_contra]):
-    """Generates rows: a pure function of a state and a key."""
+    """Generates rows: a pure function of a state and a key.
+
+    Example:
+        >>> class Counted:
+        ...     def generate(self, state, key, n, params):
+        ...         return pd.DataFrame({"age": range(n)})
+        >>> Counted().generate(None, None, 3, None)["age"].tolist()
+        [0, 1, 2]
+    """
 
     def generate(self, state: S_contra, key: Tensor, n: int, params: P_contra, /) -> pd.DataFrame:
         """A synthetic table.

@@ -35,20 +35,19 @@ def ordered(graph: fx.GraphModule) -> None:
             continue
         with graph.graph.inserting_before(node):
 
-            def added(target: Any, *given: Any, **options: Any) -> fx.Node:
+            def added(target: Any, value: Any, *given: Any, **options: Any) -> fx.Node:
                 made = graph.graph.call_function(target, given, options)
-                values = [x.meta["val"] if isinstance(x, fx.Node) else x for x in given]
-                made.meta["val"] = target(*values, **options)
+                made.meta["val"] = value
                 return made
 
-            turned = added(
-                product, added(transposed, right, [1, 0]), added(transposed, left, [1, 0])
-            )
-            whole = added(
-                torch.ops.aten.clone.default,
-                added(transposed, turned, [1, 0]),
-                memory_format=torch.contiguous_format,
-            )
+            def across(part: fx.Node) -> fx.Node:
+                return added(transposed, part.meta["val"].permute([1, 0]), part, [1, 0])
+
+            like = node.meta["val"].new_empty((columns, rows))
+            turned = across(added(product, like, across(right), across(left)))
+            kept = {"memory_format": torch.contiguous_format}
+            copied = torch.ops.aten.clone.default
+            whole = added(copied, copied(turned.meta["val"], **kept), turned, **kept)
         node.replace_all_uses_with(whole)
         graph.graph.erase_node(node)
     graph.recompile()

@@ -17,6 +17,7 @@ from artifact_fn.runs.distributed.lost import Lost, Stalled
 from artifact_fn.runs.distributed.meeting import common_store, keeps_store, met
 from artifact_fn.runs.faults import Fault
 from artifact_fn.training.graph import default_cache
+from artifact_fn.training.library import CACHE
 from artifact_fn.training.parallel.mesh import ALONE, Mesh
 
 BEAT = 0.5
@@ -24,8 +25,6 @@ BEAT = 0.5
 
 PATIENCE = 3.0
 """Seconds without a sign of life after which a process is taken for dead."""
-
-_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 class Processes:
@@ -169,7 +168,7 @@ def processes(*, backend: str | None = None, timeout: float = 600.0) -> Iterator
         return
     if gpu:
         torch.cuda.set_device(local)
-    os.environ.setdefault(_CACHE, str(Path(default_cache()) / f"rank-{local}"))
+    os.environ.setdefault(CACHE, str(Path(default_cache()) / f"rank-{local}"))
     part = met(common_store(rank, size, timeout), rank, size, timeout)
     here = Processes(Mesh(rank, size), device, timeout, part)
     try:

@@ -1,5 +1,6 @@
 """Routines: what is computed at the end of an epoch, when it is due."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol
 
@@ -124,8 +125,8 @@ def with_plots(routine: Routine, **plots: Plot) -> Routine:
 
 
 def prefixed(split: str, scores: Mapping[str, float], artifacts: Mapping[str, Any]) -> Results:
-    """Results under `split/name`."""
+    """Results under `split/name`; a history holds each name once, and not for every epoch."""
     return (
-        {f"{split}/{name}": value for name, value in scores.items()},
-        {f"{split}/{name}": value for name, value in artifacts.items()},
+        {sys.intern(f"{split}/{name}"): value for name, value in scores.items()},
+        {sys.intern(f"{split}/{name}"): value for name, value in artifacts.items()},
     )

@@ -64,9 +64,6 @@ def test_diagnostics_draws_what_it_has_seen(tmp_path: Path) -> None:
         "epoch_02/val_confusion_matrix.png",
     ]
     assert all(path.stat().st_size > 8_000 for path in tmp_path.rglob("*.png"))
-    # Nothing that is watched changes what is trained.
-    again = ran("--eager", "--epochs", "2", example="diagnostics")
-    assert again["digest"] == told["digest"]
 
 
 def test_a_killed_run_goes_on_and_is_identical(tmp_path: Path) -> None:

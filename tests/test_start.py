@@ -1,12 +1,17 @@
-"""Start: the page of the first five minutes, its files written and its commands run in order."""
+"""Start: the page of the first five minutes: its programs, and its commands run in order."""
 
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
+from returns.unsafe import unsafe_perform_io
+
+import artifact_fn as af
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "start.md"
@@ -49,6 +54,22 @@ def activated(directory: Path) -> str:
     return ". env/bin/activate;" if made else ""
 
 
+def test_the_programs_of_the_page_train(tmp_path: Path) -> None:
+    """Step by step in Python: as they stand they are run by the campaign."""
+    pytest.importorskip("sklearn")
+    first, workflow = (body for _, title, body in BLOCK.findall(PAGE.read_text("utf-8")) if title)
+    names: dict[str, Any] = {"__name__": "first"}
+    assert first.count("af.compiled(") == 1
+    exec(first.replace("af.compiled(", "("), names)
+    assert names["best"].scores["val/accuracy"] > 0.95
+    names = {"__name__": "workflow"}
+    exec(workflow, names)
+    experiment = attrs.evolve(names["experiment"](), wrap=lambda step: step, until=af.at_most(3))
+    ended = unsafe_perform_io(af.run(experiment, tmp_path / "slow").unwrap())
+    assert ended.last.scores["val/accuracy"] > 0.9
+
+
+@pytest.mark.campaign
 def test_the_commands_work_in_order(tmp_path: Path) -> None:
     """All but the installation, with the package that is tested here."""
     pytest.importorskip("cyclopts")

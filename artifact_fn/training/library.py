@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import shutil
 import sys
 import sysconfig
 import tempfile
@@ -35,6 +36,9 @@ _DIGEST = 32
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
 """The variable that tells inductor where to keep what it compiles."""
 
+HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
+"""The variable that tells inductor to compile headers once for all programs."""
+
 
 LOWERING = {
     # The twenty rounds of Threefry are one long pointwise chain, which inductor would inline
@@ -52,14 +56,22 @@ def cpu_options() -> dict[str, Any]:
         "cpp_wrapper": True,
         # Only kernels are worth -O3: half the time to compile, the same to run.
         "cpp_wrapper_build_separate": True,
-        # A precompiled header takes longer to make than the one or two programs of a run save.
-        "cpp_cache_precompile_headers": False,
+        "cpp_cache_precompile_headers": _headers(),
     }
     if sys.platform == "linux" and platform.machine() == "x86_64":
         # torch would compile and load a program for each vector instruction set that the
         # processor names, 6 s in all, to see whether it is to be believed.
         found["cpp.vec_isa_ok"] = True
     return found
+
+
+def _headers() -> bool:
+    """Whether headers are compiled once for all programs: where that is asked for, and can be done.
+
+    It takes longer than the one or two programs of a run save.
+    """
+    # torch finds out by this program whether a header has changed.
+    return os.environ.get(HEADERS) == "1" and shutil.which("openssl") is not None
 
 
 @contextlib.contextmanager
@@ -178,6 +190,9 @@ def _side_by_side(codecache: Any) -> Iterator[None]:
 
     def compile_all(lock: str, builders: Sequence[Any]) -> None:
         *parts, whole = builders
+        if not parts:  # a header, which other processes may be at
+            before(lock, builders)
+            return
         with concurrent.futures.ThreadPoolExecutor(max(len(parts), 1)) as pool:
             list(pool.map(lambda part: part.build(), parts))
         whole.build()

@@ -47,13 +47,13 @@ def test_fifty_epochs_with_a_schedule_and_a_short_last_batch() -> None:
 
 def test_the_count_sees_a_shape_that_changes() -> None:
     """A broken build: a source whose every batch has another length."""
-    p = parts()
-    step, state = compiled(p.step), p.state
+    step = compiled(lambda state, batch: (state + batch["x"].sum(), {}))
+    state = torch.zeros(())
     counters.clear()
-    for rows in (4, 5, 6):
+    for rows in (4, 5):
         batch = next(loader(rows, rows).batches(None, 1))
         state, _ = step(state, batch)
-    assert counters["stats"]["unique_graphs"] == 3
+    assert counters["stats"]["unique_graphs"] == 2
 
 
 def test_a_number_that_a_step_closes_over_is_frozen() -> None:

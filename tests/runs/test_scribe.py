@@ -148,7 +148,7 @@ def test_a_killed_run_that_is_taken_up_has_every_figure(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(KILLED)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for instant in ("experiment.json", "artifacts", "journal.jsonl"):
+    for instant in ("artifacts", "journal.jsonl"):
         root = tmp_path / instant
         command = [sys.executable, str(script), str(root), instant]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:

@@ -23,7 +23,8 @@ def stream(p: Any, control: Control, **options: Any) -> Any:
     routines = [evaluation("val", p.objective, loader(12, 12))]
     step = options.pop("step", p.step)
     state = options.pop("state", p.state)
-    return epochs(step, state, loader(22, 4), routines=routines, control=control, **options)
+    train = options.pop("train", loader(22, 4))
+    return epochs(step, state, train, routines=routines, control=control, **options)
 
 
 def resumed(carry: Any) -> Control:
@@ -62,7 +63,8 @@ def test_a_run_taken_up_with_the_controls_carry_goes_on_the_same() -> None:
 
 def test_nothing_is_compiled_anew_when_a_rate_changes() -> None:
     p = parts(optim.sgd(0.08))
-    unfolded = iter(stream(p, HALVED, step=compiled(p.step, chunk=1)))
+    whole = loader(20, 4)  # batches of one shape, as each is a program
+    unfolded = iter(stream(p, HALVED, step=compiled(p.step, chunk=1), train=whole))
     first = [next(unfolded), next(unfolded)]
     before = compilations()
     found = first + [next(unfolded) for _ in range(3)]

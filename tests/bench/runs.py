@@ -1,6 +1,7 @@
 """Runs: what a directory costs: journal and checkpoints every epoch, and a large state saved.
 
-An epoch is the medium task's: 125 compiled steps of 64 rows, and its end.
+An epoch is the medium task's: 125 compiled steps of 64 rows, and its end; with the task's two threads, and
+with one, which leaves a core of two to the thread that writes.
 """
 
 import contextlib
@@ -46,11 +47,13 @@ def runs(rounds: int) -> None:
     task = TASKS["medium"]
     confine(task)
     set_up(task)
-    print(environments.machine(), f"threads={task.threads}", sep="  ")
+    print(environments.machine())
     directory = Path(tempfile.mkdtemp())
     try:
         with _writers() as written:
-            _overhead(directory / "medium", rounds, written)
+            for threads in (task.threads, 1):
+                torch.set_num_threads(threads)
+                _overhead(directory / f"medium-{threads}", rounds, written)
             _blocking(directory / "large", rounds, written)
     finally:
         shutil.rmtree(directory)
@@ -89,15 +92,17 @@ def _overhead(directory: Path, rounds: int, written: Callable[[], None]) -> None
 
     unsafe_perform_io(af.run(experiment, directory, show=watched).unwrap())
     each = [run / fit for run, fit in zip(times["run"][WARM:], times["fit"][WARM:], strict=False)]
+    count = torch.get_num_threads()
+    told = f"{count} thread{'s' * (count > 1)}"
     for name, found in times.items():
         median = statistics.median(found[WARM:]) / BLOCK
-        print(f"{name:6} {median * 1e3:9.2f} ms an epoch of {task.steps} steps")
+        print(f"{name:6} {median * 1e3:9.2f} ms an epoch of {task.steps} steps, {told}")
     low, middle, high = statistics.quantiles(each, n=4)
     print(
         f"half of the {len(each)} pairs of {BLOCK} epochs between {(low - 1) * 100:.1f} and "
         f"{(high - 1) * 100:.1f} %"
     )
-    print(f"overhead of journal and checkpoint every epoch: {(middle - 1) * 100:.1f} %")
+    print(f"overhead of journal and checkpoint every epoch, {told}: {(middle - 1) * 100:.1f} %")
     early, late = each[: len(each) // 2], each[len(each) // 2 :]
     print(
         f"in the first half of {len(each) * BLOCK} epochs {(statistics.median(early) - 1) * 100:.1f}, "

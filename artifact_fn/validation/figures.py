@@ -18,6 +18,13 @@ POINTS = 200
 """At which a density is drawn."""
 
 
+LEFT, RIGHT, BOTTOM, TOP = 0.85, 0.25, 0.6, 0.4
+"""Inches around a panel: for six digits and what they are, half a number, a number and its name, a title."""
+
+HEAD = 0.5
+"""Inches for the title of many panels."""
+
+
 def panel(title: str, *, width: float = 6.0, height: float = 4.5) -> tuple[Figure, Axes]:
     """A figure of one panel; sizes in inches.
 
@@ -26,9 +33,9 @@ def panel(title: str, *, width: float = 6.0, height: float = 4.5) -> tuple[Figur
         >>> axes.get_title()
         'Losses'
     """
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(_literal(title))
+    figure = Figure(figsize=(width, height), dpi=120)
+    (axes,) = _grid(figure, 1, 1, 1)
+    axes.set_title(_literal(title), y=1.0)
     return figure, axes
 
 
@@ -41,15 +48,66 @@ def panels(
     """
     columns = max(1, min(columns, len(titles)))
     rows = max(1, ceil(len(titles) / columns))
-    size = (width * columns, height * rows + 0.5)
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
-    figure.suptitle(_literal(title))
-    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
-    for each, name in zip(axes, titles, strict=True):
-        each.set_title(_literal(name))
+    size = (width * columns, height * rows + HEAD)
+    figure = Figure(figsize=size, dpi=120)
+    figure.suptitle(_literal(title), y=1 - 0.1 / size[1], va="top")
+    axes = _grid(figure, rows, columns, max(1, len(titles)), head=HEAD)
     if not titles:
-        note(figure.add_subplot(), "no such columns")
+        note(axes[0], "no such columns")
+        return figure, []
+    for each, name in zip(axes, titles, strict=True):
+        each.set_title(_literal(name), y=1.0)
     return figure, axes
+
+
+def _grid(figure: Figure, rows: int, columns: int, count: int, *, head: float = 0.0) -> list[Axes]:
+    """Panels in equal cells, with fixed room around each.
+
+    matplotlib's own layouts draw all text twice to measure it, a third of what a figure takes.
+    """
+    width, height = figure.get_size_inches()
+    across, down = width / columns, (height - head) / rows
+    figure.subplots_adjust(
+        left=LEFT / width,
+        right=1 - RIGHT / width,
+        bottom=BOTTOM / height,
+        top=1 - (head + TOP) / height,
+        wspace=(LEFT + RIGHT) / (across - LEFT - RIGHT),
+        hspace=(BOTTOM + TOP) / (down - BOTTOM - TOP),
+    )
+    made = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+    for each in made:
+        each.ticklabel_format(scilimits=(-3, 5))  # no number is longer than the room for it
+    return made
+
+
+def room(
+    axes: Axes, labels: Sequence[str], size: float, *, below: bool = True, left: bool = False
+) -> list[str]:
+    """Make room for the labels of axes that do not count.
+
+    Args:
+        axes: Whose labels they are.
+        labels: Any text.
+        size: Of the letters, in points.
+        below: Whether they stand on end below the one axis.
+        left: Whether they stand beside the other.
+
+    Returns:
+        The labels, those cut short that would take more than half of the panel.
+    """
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    width, height = figure.get_size_inches()
+    at = axes.get_position()
+    letter = 0.62 * size / 72  # of the usual font, in inches, with some to spare
+    most = int(at.height * height / 2 / letter)
+    shown = [text if len(text) <= most else f"{text[: most - 1]}…" for text in labels]
+    longest = letter * max(map(len, shown), default=0)
+    up = max(0.0, longest - BOTTOM + 0.15) / height if below else 0.0
+    aside = max(0.0, longest - LEFT + 0.4) / width if left else 0.0
+    axes.set_position((at.x0 + aside, at.y0 + up, at.width - aside, at.height - up))
+    return shown
 
 
 def note(axes: Axes, text: str) -> None:
@@ -118,16 +176,18 @@ def smooth(sample: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.f
 def heatmap(axes: Axes, matrix: NDArray[np.float64], names: Sequence[str], *, low: float) -> None:
     """A square matrix with its figures, on a scale from `low` to 1."""
     image = axes.imshow(matrix, cmap="RdBu_r" if low < 0 else "Reds", vmin=low, vmax=1.0)
-    places = range(len(names))
-    axes.set_xticks(places, [_literal(name) for name in names], rotation=90, fontsize=6)
-    axes.set_yticks(places, [_literal(name) for name in names], fontsize=6)
+    places, shown = range(len(names)), room(axes, names, 6, left=True)
+    axes.set_xticks(places, [_literal(name) for name in shown], rotation=90, fontsize=6)
+    axes.set_yticks(places, [_literal(name) for name in shown], fontsize=6)
     if len(names) <= 30:  # beyond, the figures cannot be read
         for (i, j), value in np.ndenumerate(matrix):
             colour = "white" if abs(value) > 0.6 else "black"
             axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=5, color=colour)
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
-    figure.colorbar(image, ax=axes, shrink=0.7)
+    figure.colorbar(
+        image, ax=axes, shrink=0.7, use_gridspec=False
+    )  # which would take the room back
 
 
 def literal_ticks(axes: Axes, labels: Sequence[str]) -> None:
@@ -136,7 +196,8 @@ def literal_ticks(axes: Axes, labels: Sequence[str]) -> None:
         axes.set_xticks([])
         axes.set_xlabel(f"{len(labels)} categories")
         return
-    axes.set_xticks(range(len(labels)), [_literal(label) for label in labels], rotation=90)
+    shown = room(axes, labels, 10)
+    axes.set_xticks(range(len(labels)), [_literal(label) for label in shown], rotation=90)
 
 
 def _literal(text: str) -> str:

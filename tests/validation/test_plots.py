@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
@@ -102,6 +103,46 @@ def test_binary_plots_draw(name: str, case: str) -> None:
     figures = [result] if isinstance(result, Figure) else list(result.values())
     assert figures
     assert drawn(figures[0])
+
+
+def test_what_stands_at_an_axis_is_inside_the_figure() -> None:
+    """Numbers of any size, and names that are long."""
+    names = [f"a rather long name of kind {i}" for i in range(6)]
+    draw = np.random.default_rng(0)
+    real = pd.DataFrame(
+        {
+            "a name that goes on and on": draw.normal(size=60) * 1e-6,
+            "tiny": 1e9 * draw.normal(size=60),
+            "signed": -12345.678 + draw.normal(size=60),
+            "kind of a thing": draw.choice(names, 60),
+        }
+    )
+    spec = tables.TabularSpec.from_frame(real)
+    pair = tables.compare(spec, real, real[::-1])
+    labels = binary.classified(
+        binary.BinarySpec((names[0], names[1]), positive=names[1]),
+        draw.choice(names[:2], 40),
+        probability=draw.uniform(size=40),
+    )
+    figures = {
+        **{name: plot(pair) for name, plot in tables.PLOTS.items() if name != SLOW},
+        **{name: plot(labels) for name, plot in binary.PLOTS.items()},
+        **tables.PLOT_COLLECTIONS["PDF"](pair),
+        **tables.PLOT_COLLECTIONS["CORRELATION_HEATMAPS"](pair),
+    }
+    for name, figure in figures.items():
+        drawn(figure)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        for axes in figure.axes:
+            if not axes.axison:
+                continue
+            for axis in (axes.xaxis, axes.yaxis):
+                box = axis.get_tightbbox(canvas.get_renderer())
+                if box is None:  # nothing stands at it
+                    continue
+                assert box.min.min() >= -1, (name, axes.get_title(), box)
+                assert (box.max - figure.bbox.max).max() <= 1, (name, axes.get_title(), box)
 
 
 def test_a_curve_says_which_class_it_lacks() -> None:

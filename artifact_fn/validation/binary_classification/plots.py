@@ -18,7 +18,7 @@ from artifact_fn.validation.binary_classification.calibration import reliability
 from artifact_fn.validation.binary_classification.classified import Classified
 from artifact_fn.validation.binary_classification.score_collections import PARTS, Part, part_of
 from artifact_fn.validation.binary_classification.scores import pr_auc, roc_auc
-from artifact_fn.validation.figures import densities, note, panel
+from artifact_fn.validation.figures import densities, note, panel, room
 
 Curve = Literal["ROC", "PR", "DET", "RECALL_THRESHOLD", "PRECISION_THRESHOLD"]
 CURVES: tuple[Curve, ...] = get_args(Curve)
@@ -43,12 +43,13 @@ def confusion_matrix_plot(rows: Classified, *, normalization: Normalization = "N
         text = f"{value:.0f}" if normalization == "NONE" else f"{value:.2f}"
         colour = "white" if value > 0.6 * most else "black"
         axes.text(j, i, text, ha="center", va="center", color=colour)
-    names = [f"{c}".replace("$", r"\$") for c in (rows.spec.positive, rows.spec.negative)]
+    classes = [f"{c}" for c in (rows.spec.positive, rows.spec.negative)]
+    names = [name.replace("$", r"\$") for name in room(axes, classes, 10, below=False, left=True)]
     axes.set_xticks([0, 1], names)
     axes.set_yticks([0, 1], names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    figure.colorbar(image, ax=axes, shrink=0.8)
+    figure.colorbar(image, ax=axes, shrink=0.8, use_gridspec=False)
     return figure
 
 

@@ -28,6 +28,14 @@ settings.load_profile("untimed")
 collect_ignore = ["recorded", "bench", "typing/programs"]
 
 
+LONG = ("test_kill.py", "test_examples.py", "test_resume.py", "test_parallel.py", "test_models.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is at one while the others have nothing to do."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(autouse=True)
 def _global_generator_is_left_alone() -> Iterator[None]:
     """No test and nothing it calls may move torch's global generator (law 1)."""

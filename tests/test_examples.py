@@ -1,6 +1,9 @@
 """Examples: run as a user would run them."""
 
+import contextlib
+import io
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +23,15 @@ def ran(*options: str, example: str = "binary_classification") -> dict[str, Any]
         text=True,
     )
     answer: dict[str, Any] = json.loads(found.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def ran_here(monkeypatch: pytest.MonkeyPatch, *options: str, example: str) -> dict[str, Any]:
+    """As `ran`, in this process: importing torch takes longer than most examples."""
+    monkeypatch.setattr(sys, "argv", [f"{example}.py", *options])
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        runpy.run_path(str(EXAMPLES / f"{example}.py"), run_name="__main__")
+    answer: dict[str, Any] = json.loads(told.getvalue().strip().splitlines()[-1])
     return answer
 
 
@@ -48,9 +60,13 @@ def test_binary_classification_eager_and_compiled(tmp_path: Path) -> None:
     assert len(lines) == compiled["epochs"] + 1
 
 
-def test_diagnostics_draws_what_it_has_seen(tmp_path: Path) -> None:
+def test_diagnostics_draws_what_it_has_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Eagerly: the compiled way is tried by the laws, and takes long to compile."""
-    told = ran("--eager", "--epochs", "2", "--out", str(tmp_path), example="diagnostics")
+    told = ran_here(
+        monkeypatch, "--eager", "--epochs", "2", "--out", str(tmp_path), example="diagnostics"
+    )
     assert list(told) == ["epochs", "train/loss", "val/accuracy", "figures", "digest"]
     assert told["val/accuracy"] >= 0.8
     drawn = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
@@ -80,17 +96,25 @@ def test_a_killed_run_goes_on_and_is_identical(tmp_path: Path) -> None:
     assert verdict == "identical"
 
 
-def test_hypergradients_are_those_of_differences() -> None:
-    answer = ran("--steps", "12", example="hypergradients")
+def test_hypergradients_are_those_of_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = ran_here(monkeypatch, "--steps", "12", example="hypergradients")
     assert answer["gradients"].keys() == {"lr", "weight_decay", "weight"}
     for name, (ours, theirs) in answer["gradients"].items():
         assert abs(ours - theirs) <= 1e-5 * abs(theirs) + 1e-10, name
     assert answer["caught"] > answer["flipped"] / 2
 
 
-def test_an_ensemble_of_seeds_and_rates(tmp_path: Path) -> None:
-    answer = ran(
-        "--seeds", "3", "--epochs", "6", "--eager", "--out", str(tmp_path), example="ensemble"
+def test_an_ensemble_of_seeds_and_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = ran_here(
+        monkeypatch,
+        "--seeds",
+        "3",
+        "--epochs",
+        "6",
+        "--eager",
+        "--out",
+        str(tmp_path),
+        example="ensemble",
     )
     assert answer["members"] == 12
     assert answer["nll_of_all"] <= answer["nll_of_one"], "a mixture is never worse than its mean"
@@ -115,28 +139,34 @@ def test_a_sweep_on_a_cluster_of_two_workers(tmp_path: Path) -> None:
     assert len(list(out.glob("trials/*/experiment.json"))) == 4
 
 
-def test_an_optimizer_of_ten_lines(tmp_path: Path) -> None:
-    told = ran("--eager", "--epochs", "6", "--out", str(tmp_path), example="custom_optimizer")
+def test_an_optimizer_of_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ran_here(
+        monkeypatch, "--eager", "--epochs", "6", "--out", str(tmp_path), example="custom_optimizer"
+    )
     assert told.keys() == {"signum", "adamw"}
     assert max(told.values()) < 1.2, "of ten digits, chance is 2.3"
     assert (tmp_path / "custom_optimizer.png").stat().st_size > 10_000
 
 
-def test_a_stopper_of_four_lines(tmp_path: Path) -> None:
-    told = ran("--eager", "--out", str(tmp_path), example="custom_stopper")
+def test_a_stopper_of_four_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ran_here(monkeypatch, "--eager", "--out", str(tmp_path), example="custom_stopper")
     assert told["stop"] == "val/loss was above 2 times train/loss for 3 epochs"
     assert told["best_epoch"] < told["epochs"] < 200
     assert (tmp_path / "custom_stopper.png").stat().st_size > 10_000
 
 
-def test_rows_with_a_wrong_label_have_large_gradients(tmp_path: Path) -> None:
-    told = ran("--out", str(tmp_path), example="per_sample_gradients")
+def test_rows_with_a_wrong_label_have_large_gradients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ran_here(monkeypatch, "--out", str(tmp_path), example="per_sample_gradients")
     assert told["caught"] >= 0.7 * told["flipped"]
     assert (tmp_path / "per_sample_gradients.png").stat().st_size > 10_000
 
 
-def test_a_transformer_learns_to_write(tmp_path: Path) -> None:
+def test_a_transformer_learns_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For two epochs, of which the second is already far below chance among 22 letters."""
-    told = ran("--eager", "--epochs", "2", "--out", str(tmp_path), example="text_transformer")
+    told = ran_here(
+        monkeypatch, "--eager", "--epochs", "2", "--out", str(tmp_path), example="text_transformer"
+    )
     assert told["entropy"] < told["val/loss"] < 2.2
     assert (tmp_path / "text_transformer.png").stat().st_size > 10_000

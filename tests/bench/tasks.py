@@ -15,7 +15,7 @@ class Task:
         rows: Of the table.
         batch: Rows a batch.
         threads: Of every competitor.
-        epochs: Timed together in one round.
+        epochs: Timed together in one round, at least.
         norm: Whether BatchNorm stands between the layers.
     """
 

@@ -34,6 +34,9 @@ VARIANTS: dict[str, Any] = {
     "no shuffle": {"data": {**DATA, "train": loader(38, 4, shuffle=False)}},
 }
 
+MORE = ("averaged", "momentum", "plateau", "no shuffle")
+"""Taken up at every fourth step: nothing of theirs is kept elsewhere than in the others."""
+
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_resume_at_every_step_of_four_epochs_of_ten(variant: str, tmp_path: Path) -> None:
@@ -54,7 +57,7 @@ def test_resume_at_every_step_of_four_epochs_of_ten(variant: str, tmp_path: Path
     found = marks(tmp_path / "whole" / "checkpoints")
     epochs = whole.last.index
     assert len(found) == 10 * epochs  # the last cut of an epoch is saved with the epoch
-    for mark in [None, *found]:
+    for mark in [None, *found][:: 4 if variant in MORE else 1]:
         at = tmp_path / f"{mark.name if mark else 'none'}"
         cut_back(tmp_path / "whole", at, mark)
         resumed = done(resume(given, at, saving=Saving(epochs=100, background=False)))

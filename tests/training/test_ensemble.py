@@ -117,7 +117,9 @@ def alone(
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize("mode", ["eager", "compiled", "in parts"])
+@pytest.mark.parametrize(
+    "mode", ["eager", "in parts", pytest.param("compiled", marks=pytest.mark.campaign)]
+)
 def test_a_member_is_the_single_run(mode: str) -> None:
     wrap = {
         "eager": lambda step: step,

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-EXAMPLE = EXAMPLES / "binary_classification.py"
 
 
 def ran(*options: str, example: str = "binary_classification") -> dict[str, Any]:
@@ -35,9 +34,11 @@ def ran_here(monkeypatch: pytest.MonkeyPatch, *options: str, example: str) -> di
     return answer
 
 
-def test_binary_classification_eager_and_compiled(tmp_path: Path) -> None:
+def test_binary_classification_eager_and_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compiled = ran("--out", str(tmp_path))
-    eager = ran("--eager")
+    eager = ran_here(monkeypatch, "--eager", example="binary_classification")
     assert list(compiled) == [
         "epochs",
         "stop",

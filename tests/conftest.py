@@ -7,7 +7,7 @@ from pathlib import Path
 
 # Before torch is imported: two busy OpenMP teams on two cores slow each other a hundredfold.
 os.environ["OMP_NUM_THREADS"] = "1"
-# A hundred programs are compiled: their headers once, for all of them.
+# Sixty programs are compiled: their headers once, for all of them.
 os.environ["TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"] = "1"
 # A cache for each worker: inductor's is not safe from two processes that write at once.
 os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(

@@ -1,4 +1,4 @@
-"""Examples: run as a user would run them."""
+"""Examples: run as a user would run them, or in this process with the same arguments."""
 
 import contextlib
 import io

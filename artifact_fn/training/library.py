@@ -39,6 +39,9 @@ CACHE = "TORCHINDUCTOR_CACHE_DIR"
 HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
 """The variable that tells inductor to compile headers once for all programs."""
 
+HEADERS_OPTION = "cpp_cache_precompile_headers"
+"""What decides it; it is no part of a program's name, since the machine code is the same."""
+
 
 LOWERING = {
     # The twenty rounds of Threefry are one long pointwise chain, which inductor would inline
@@ -56,7 +59,7 @@ def cpu_options() -> dict[str, Any]:
         "cpp_wrapper": True,
         # Only kernels are worth -O3: half the time to compile, the same to run.
         "cpp_wrapper_build_separate": True,
-        "cpp_cache_precompile_headers": _headers(),
+        HEADERS_OPTION: False,
     }
     if sys.platform == "linux" and platform.machine() == "x86_64":
         # torch would compile and load a program for each vector instruction set that the
@@ -151,7 +154,12 @@ def _generate(of: Lowered) -> None:
     # Else what this process has built before would be found in its memory, and not be on disk.
     codecache.CppWrapperCodeCache.cache.clear()
     mode = of.given[0].fake_mode  # type: ignore[attr-defined]
-    patched = {**LOWERING, **cpu_options(), "fx_graph_cache": False}
+    patched = {
+        **LOWERING,
+        **cpu_options(),
+        HEADERS_OPTION: _headers(),
+        "fx_graph_cache": False,
+    }
     with (
         torch.no_grad(),
         config.patch(patched),
@@ -193,7 +201,7 @@ def _side_by_side(codecache: Any) -> Iterator[None]:
         if not parts:  # a header, which other processes may be at
             before(lock, builders)
             return
-        with concurrent.futures.ThreadPoolExecutor(max(len(parts), 1)) as pool:
+        with concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
             list(pool.map(lambda part: part.build(), parts))
         whole.build()
 

@@ -63,7 +63,7 @@ def panels(
 def _grid(figure: Figure, rows: int, columns: int, count: int, *, head: float = 0.0) -> list[Axes]:
     """Panels in equal cells, with fixed room around each.
 
-    matplotlib's own layouts draw all text twice to measure it, a third of what a figure takes.
+    matplotlib's own layouts draw all text twice to measure it, nearly half of what a figure takes.
     """
     width, height = figure.get_size_inches()
     across, down = width / columns, (height - head) / rows
@@ -94,20 +94,27 @@ def room(
         left: Whether they stand beside the other.
 
     Returns:
-        The labels, those cut short that would take more than half of the panel.
+        The labels; one that would take more than half of the panel lacks its middle. Letters that
+        are wider than Latin ones may be cut off.
     """
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
     width, height = figure.get_size_inches()
-    at = axes.get_position()
+    at = axes.get_position(original=True)  # and not what an image leaves of it
     letter = 0.62 * size / 72  # of the usual font, in inches, with some to spare
-    most = int(at.height * height / 2 / letter)
-    shown = [text if len(text) <= most else f"{text[: most - 1]}…" for text in labels]
+    most = max(3, int(at.height * height / 2 / letter))
+    shown = [_shortened(text, most) for text in labels]
     longest = letter * max(map(len, shown), default=0)
     up = max(0.0, longest - BOTTOM + 0.15) / height if below else 0.0
     aside = max(0.0, longest - LEFT + 0.4) / width if left else 0.0
     axes.set_position((at.x0 + aside, at.y0 + up, at.width - aside, at.height - up))
     return shown
+
+
+def _shortened(text: str, most: int) -> str:
+    """At most so many letters; the end stays, where names of a kind differ."""
+    end = (most - 1) // 2
+    return text if len(text) <= most else f"{text[: most - 1 - end]}…{text[-end:]}"
 
 
 def note(axes: Axes, text: str) -> None:

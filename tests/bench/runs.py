@@ -54,6 +54,7 @@ def runs(rounds: int) -> None:
             for threads in (task.threads, 1):
                 torch.set_num_threads(threads)
                 _overhead(directory / f"medium-{threads}", rounds, written)
+            torch.set_num_threads(task.threads)
             _blocking(directory / "large", rounds, written)
     finally:
         shutil.rmtree(directory)
@@ -181,7 +182,8 @@ def _blocking(directory: Path, rounds: int, written: Callable[[], None]) -> None
             f"median {statistics.median(found[1:]) * 1e3:.2f} ms, slowest {max(found[1:]) * 1e3:.2f}"
         )
     print(
-        f"saving {size / 1e6:.0f} MB blocks training {statistics.median(times[True][1:]) * 1e3:.1f} ms"
+        f"saving {size / 1e6:.0f} MB blocks training {statistics.median(times[True][1:]) * 1e3:.1f} ms, "
+        f"{torch.get_num_threads()} threads"
     )
 
 

@@ -87,7 +87,7 @@ def killed(server: Server, root: Path, draw: random.Random, *, at_least: int) ->
             return kills, wrong
         at = root / f"run{i}"
         for _ in range(1000):
-            ended = server(at, patience=draw.uniform(0.1, 1.2) * took)
+            ended = server(at, patience=draw.uniform(0.1, 0.8) * took)
             if ended["signal"]:
                 kills += 1
                 continue

@@ -146,6 +146,16 @@ def test_a_member_is_the_single_run(mode: str) -> None:
     assert run.stop.reason.startswith("all 4 members have stopped")
 
 
+def test_a_compiled_step_of_all_members_is_the_eager_one() -> None:
+    """Whole runs are compared by the campaign."""
+    together = ensemble(MODEL, adamw(), seeds=[3, 1])
+    step, batch = together.step(STEP), next(TRAIN.batches(None, 1))
+    state, told = step(together.state, batch)
+    found, said = compiled(step)(together.state, batch)
+    close(found, state)
+    close(said["loss"].answer(), told["loss"].answer())
+
+
 def test_masks_and_orders_are_those_of_the_single_run_to_the_bit() -> None:
     def draws() -> nn.Module:
         class Mask(nn.Module):

@@ -130,6 +130,8 @@ def test_what_stands_at_an_axis_is_inside_the_figure() -> None:
         **tables.PLOT_COLLECTIONS["PDF"](pair),
         **tables.PLOT_COLLECTIONS["CORRELATION_HEATMAPS"](pair),
     }
+    shown = [text.get_text() for text in figures["kind of a thing"].axes[0].get_xticklabels()]
+    assert len(set(shown)) == len(names), "names that are cut short still differ"
     for name, figure in figures.items():
         drawn(figure)
         canvas = FigureCanvasAgg(figure)

@@ -12,6 +12,7 @@ import pytest
 from returns.unsafe import unsafe_perform_io
 
 import artifact_fn as af
+from artifact_fn.training import eager
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "start.md"
@@ -64,7 +65,7 @@ def test_the_programs_of_the_page_train(tmp_path: Path) -> None:
     assert names["best"].scores["val/accuracy"] > 0.95
     names = {"__name__": "workflow"}
     exec(workflow, names)
-    experiment = attrs.evolve(names["experiment"](), wrap=lambda step: step, until=af.at_most(3))
+    experiment = attrs.evolve(names["experiment"](), wrap=eager, until=af.at_most(3))
     ended = unsafe_perform_io(af.run(experiment, tmp_path / "slow").unwrap())
     assert ended.last.scores["val/accuracy"] > 0.9
 

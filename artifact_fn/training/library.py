@@ -36,10 +36,10 @@ _DIGEST = 32
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
 """The variable that tells inductor where to keep what it compiles."""
 
-HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
+_HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
 """The variable that tells inductor to compile headers once for all programs."""
 
-HEADERS_OPTION = "cpp_cache_precompile_headers"
+_HEADERS_OPTION = "cpp_cache_precompile_headers"
 """What decides it; it is no part of a program's name, since the machine code is the same."""
 
 
@@ -59,7 +59,7 @@ def cpu_options() -> dict[str, Any]:
         "cpp_wrapper": True,
         # Only kernels are worth -O3: half the time to compile, the same to run.
         "cpp_wrapper_build_separate": True,
-        HEADERS_OPTION: False,
+        _HEADERS_OPTION: False,
     }
     if sys.platform == "linux" and platform.machine() == "x86_64":
         # torch would compile and load a program for each vector instruction set that the
@@ -74,7 +74,7 @@ def _headers() -> bool:
     It takes longer than the one or two programs of a run save.
     """
     # torch finds out by this program whether a header has changed.
-    return os.environ.get(HEADERS) == "1" and shutil.which("openssl") is not None
+    return os.environ.get(_HEADERS) == "1" and shutil.which("openssl") is not None
 
 
 @contextlib.contextmanager
@@ -157,7 +157,7 @@ def _generate(of: Lowered) -> None:
     patched = {
         **LOWERING,
         **cpu_options(),
-        HEADERS_OPTION: _headers(),
+        _HEADERS_OPTION: _headers(),
         "fx_graph_cache": False,
     }
     with (

@@ -94,8 +94,8 @@ def room(
         left: Whether they stand beside the other.
 
     Returns:
-        The labels; one that would take more than half of the panel lacks its middle. Letters that
-        are wider than Latin ones may be cut off.
+        The labels as text that is no formula; one that would take more than half of the panel
+        lacks its middle. Letters that are wider than Latin ones may be cut off.
     """
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
@@ -108,7 +108,7 @@ def room(
     up = max(0.0, longest - BOTTOM + 0.15) / height if below else 0.0
     aside = max(0.0, longest - LEFT + 0.4) / width if left else 0.0
     axes.set_position((at.x0 + aside, at.y0 + up, at.width - aside, at.height - up))
-    return shown
+    return [_literal(text) for text in shown]
 
 
 def _shortened(text: str, most: int) -> str:
@@ -184,8 +184,8 @@ def heatmap(axes: Axes, matrix: NDArray[np.float64], names: Sequence[str], *, lo
     """A square matrix with its figures, on a scale from `low` to 1."""
     image = axes.imshow(matrix, cmap="RdBu_r" if low < 0 else "Reds", vmin=low, vmax=1.0)
     places, shown = range(len(names)), room(axes, names, 6, left=True)
-    axes.set_xticks(places, [_literal(name) for name in shown], rotation=90, fontsize=6)
-    axes.set_yticks(places, [_literal(name) for name in shown], fontsize=6)
+    axes.set_xticks(places, shown, rotation=90, fontsize=6)
+    axes.set_yticks(places, shown, fontsize=6)
     if len(names) <= 30:  # beyond, the figures cannot be read
         for (i, j), value in np.ndenumerate(matrix):
             colour = "white" if abs(value) > 0.6 else "black"
@@ -203,8 +203,7 @@ def literal_ticks(axes: Axes, labels: Sequence[str]) -> None:
         axes.set_xticks([])
         axes.set_xlabel(f"{len(labels)} categories")
         return
-    shown = room(axes, labels, 10)
-    axes.set_xticks(range(len(labels)), [_literal(label) for label in shown], rotation=90)
+    axes.set_xticks(range(len(labels)), room(axes, labels, 10), rotation=90)
 
 
 def _literal(text: str) -> str:

@@ -43,8 +43,8 @@ def confusion_matrix_plot(rows: Classified, *, normalization: Normalization = "N
         text = f"{value:.0f}" if normalization == "NONE" else f"{value:.2f}"
         colour = "white" if value > 0.6 * most else "black"
         axes.text(j, i, text, ha="center", va="center", color=colour)
-    classes = [f"{c}" for c in (rows.spec.positive, rows.spec.negative)]
-    names = [name.replace("$", r"\$") for name in room(axes, classes, 10, below=False, left=True)]
+    classes = (rows.spec.positive, rows.spec.negative)
+    names = room(axes, classes, 10, below=False, left=True)
     axes.set_xticks([0, 1], names)
     axes.set_yticks([0, 1], names)
     axes.set_xlabel("predicted")

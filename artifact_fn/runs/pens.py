@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -24,6 +25,9 @@ MOST = 32
 """Figures that may wait; their values are held until they are drawn."""
 
 
+_MADE_OF = ("artifact_fn.validation", "artifact_fn.runs.pens", "matplotlib.figure")
+"""Modules of which a pen takes what the program has imported, and what these import, for granted."""
+
 ENDED = "the run was ended before"
 """Why something that was given up was not drawn."""
 
@@ -36,7 +40,8 @@ class Pens:
     """Processes that draw what they are sent, each one figure at a time.
 
     They are fresh processes that import the program, so a script needs its
-    `if __name__ == "__main__":`. None is begun before there is something to draw.
+    `if __name__ == "__main__":`. None is begun before there is something to draw or it is said
+    that there will be. The process they come from ends with this one.
 
     Args:
         count: How many, at least 1.
@@ -59,6 +64,11 @@ class Pens:
         self._waiting: set[Future[Drawn]] = set()
         self._given_up = False
 
+    def ready(self) -> None:
+        """Begin all of them now: they import the program while nothing is to be drawn yet."""
+        while len(self._threads) < self._count:
+            self._begin()
+
     def draw(self, drawable: Drawable) -> "Future[Drawn]":
         """Have something drawn. Returns at once, unless 32 figures are waiting already.
 
@@ -70,8 +80,7 @@ class Pens:
         done.add_done_callback(self._settled)
         self._tasks.put((drawable, done))
         if len(self._threads) < self._count:
-            self._threads.append(threading.Thread(target=self._draw_on, daemon=True, name="pen"))
-            self._threads[-1].start()
+            self._begin()
         return done
 
     def give_up(self) -> None:
@@ -90,6 +99,10 @@ class Pens:
             thread.join()
         self._threads.clear()
 
+    def _begin(self) -> None:
+        self._threads.append(threading.Thread(target=self._draw_on, daemon=True, name="pen"))
+        self._threads[-1].start()
+
     def _settled(self, done: "Future[Drawn]") -> None:
         self._waiting.discard(done)
         self._room.release()
@@ -98,6 +111,8 @@ class Pens:
         """In a thread of this process: hand one figure after another to a process."""
         with contextlib.ExitStack() as stack:
             held: Connection | None = None
+            with contextlib.suppress(OSError):  # it is tried again when there is something to draw
+                held = stack.enter_context(self._process())
             while (task := self._tasks.get()) is not None:
                 drawable, done = task
                 if self._given_up or not done.set_running_or_notify_cancel():
@@ -119,8 +134,10 @@ class Pens:
 
     @contextlib.contextmanager
     def _process(self) -> Any:
-        # Not forked: torch's threads would not survive it.
-        context = multiprocessing.get_context("spawn")
+        # Not forked from here, as torch's threads would not survive it, but from a fresh process that
+        # has imported what figures are made of: once for all pens, and for those of later runs.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([name for name in sys.modules if name.startswith(_MADE_OF)])
         ours, theirs = context.Pipe()
         process = context.Process(target=_drawing, args=(theirs,), daemon=True, name="pen")
         process.start()
@@ -139,7 +156,8 @@ class Pens:
 def _drawing(asked: Connection) -> None:
     """In the other process: draw what comes, until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks decides when to end
-    gc.freeze()  # what was imported is no garbage, and figures make enough of it
+    gc.freeze()  # what was imported is no garbage
+    gc.disable()  # while a figure is made, hardly anything is: it is looked for when it is drawn
     with contextlib.suppress(EOFError, OSError):
         while True:
             try:
@@ -154,6 +172,8 @@ def _drawing(asked: Connection) -> None:
             except Exception as error:
                 answer = _line(error)
             asked.send(answer)
+            del drawable, answer
+            gc.collect()
 
 
 def _rendered(made: Any) -> Drawn:

@@ -22,6 +22,10 @@ _PARTS = 2**_BITS
 _SIDE = (_HIGH - _LOW) * _PARTS + 1
 """Bins of one sign: below the lowest, and every part of every octave."""
 
+_HALF = 256 * _PARTS
+"""Leading bits of one sign."""
+
+_NEGATIVE_ZERO = -(2**31)
 _INFINITY = 255 * _PARTS
 """The leading bits of infinity; NaN has larger ones."""
 
@@ -53,14 +57,29 @@ def counted(x: Tensor) -> Counts:
         3
     """
     bits = x.detach().reshape(-1).to(torch.float32).view(torch.int32)
-    # Exponent and three bits of the mantissa; of infinity the exponent alone.
-    leading = (bits & 0x7FFFFFFF) >> (23 - _BITS)
+    # Counted by sign, exponent and three bits of the mantissa, which costs little for each element;
+    # these counts are then put together.
+    leading = ((bits >> (23 - _BITS)) & (2 * _HALF - 1)).to(torch.int64)
+    fine = torch.zeros(2 * _HALF, dtype=torch.int64, device=x.device)
+    fine = fine.scatter_add(0, leading, torch.ones_like(leading))
+    # The first of each sign counts zeros with numbers that are very small.
+    others = torch.stack([bits.count_nonzero(), (bits ^ _NEGATIVE_ZERO).count_nonzero()])
+    zeros = bits.numel() - others
+    both = fine.reshape(2, _HALF)
+    fine = torch.cat([both[:, :1] - zeros[:, None], both[:, 1:]], 1).reshape(-1)
+    counts = torch.zeros(BINS + 1, dtype=torch.int64, device=x.device)
+    counts = counts.scatter_add(0, _places(x.device), fine)
+    at_zero = torch.arange(BINS + 1, device=x.device) == _SIDE
+    return Counts(counts + at_zero * zeros.sum())
+
+
+def _places(device: torch.device) -> Tensor:
+    """The bin of each sign and leading bits of a number that is not zero: int64 [4096]."""
+    each = torch.arange(2 * _HALF, device=device)
+    leading, negative = each % _HALF, each >= _HALF
     part = (leading - (127 + _LOW) * _PARTS + 1).clamp(0, _SIDE - 1) + 1
-    part = torch.where((bits & 0x7FFFFFFF) == 0, 0, part)
-    sign = bits >> 31
-    place = torch.where(leading > _INFINITY, BINS, _SIDE + (part ^ sign) - sign).to(torch.int64)
-    empty = torch.zeros(BINS + 1, dtype=torch.int64, device=x.device)
-    return Counts(empty.scatter_add(0, place, torch.ones_like(place)))
+    place = torch.where(negative, _SIDE - part, _SIDE + part)
+    return torch.where(leading > _INFINITY, BINS, place)
 
 
 def edges() -> NDArray[np.float64]:

@@ -60,6 +60,7 @@ class Routine(Generic[S_contra]):
         split: Prefix of what it makes.
         plots: Drawn of what it makes: from its results without the prefix, by the name of the
             plot.
+        deferred: Whether it answers functions in place of figures, so that who draws them can get ready.
 
     Example:
         >>> idle = Prepared(frozenset(), lambda state: ({}, {}))
@@ -76,6 +77,7 @@ class Routine(Generic[S_contra]):
     steps: int | None = None
     split: str = "train"
     plots: Mapping[str, Plot] = attrs.field(factory=dict)
+    deferred: bool = False
 
 
 def drawn(routine: Routine, results: Results) -> dict[str, Any]:

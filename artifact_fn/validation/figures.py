@@ -17,6 +17,9 @@ REAL, SYNTHETIC = "#2a6f97", "#e07a2f"
 POINTS = 200
 """At which a density is drawn."""
 
+TICKS = 5
+"""Steps of an axis at most: each of its numbers is made anew, a third of what a figure takes."""
+
 
 LEFT, RIGHT, BOTTOM, TOP = 0.85, 0.25, 0.6, 0.4
 """Inches around a panel: for six digits and what they are, half a number, a number and its name, a title."""
@@ -78,6 +81,7 @@ def _grid(figure: Figure, rows: int, columns: int, count: int, *, head: float = 
     made = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
     for each in made:
         each.ticklabel_format(scilimits=(-3, 5))  # no number is longer than the room for it
+        each.locator_params(nbins=TICKS)
     return made
 
 

@@ -1,5 +1,6 @@
 """Scribe and pens: figures drawn by other processes, epochs written down in their order with them."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -51,6 +52,14 @@ def endless(path: Path) -> Figure:
 def await_begun(path: Path) -> None:
     """Wait until somebody has the named pipe open for writing."""
     os.close(os.open(path, os.O_RDONLY))
+
+
+def lonely() -> Figure:
+    """Fails where figures that were drawn before are still in memory."""
+    others = sum(isinstance(one, Figure) for one in gc.get_objects())
+    if others:
+        raise RuntimeError(f"{others} others")
+    return curve(0)
 
 
 def seven() -> int:
@@ -171,3 +180,27 @@ def test_pens_leave_undrawn_what_is_given_up(tmp_path: Path) -> None:
     pens.close()
     assert isinstance(drawings[0].exception(), UndrawnError)
     assert drawings[1].cancelled()
+
+
+def test_pens_keep_no_figure_that_is_drawn() -> None:
+    pens = Pens(1)
+    drawings = [pens.draw(drawable) for drawable in (partial(pair, 1), failing, lonely, lonely)]
+    pens.close()
+    assert [type(drawing.exception()) for drawing in drawings[:2]] == [type(None), UndrawnError]
+    assert all(drawing.result() for drawing in drawings[2:])
+
+
+@pytest.mark.parametrize("deferred", [True, False])
+def test_pens_import_the_program_before_there_is_something_to_draw(
+    tmp_path: Path, deferred: bool
+) -> None:
+    begun: list[int] = []
+
+    def made(state: Any) -> Any:
+        begun.append(sum(thread.name == "pen" for thread in threading.enumerate()))
+        return {}, {}
+
+    prepared = Prepared(frozenset(), made)
+    idle = Routine("idle", lambda i: True, lambda wrap, state: prepared, deferred=deferred)
+    done(run(experiment(routines=[idle], select=None), tmp_path, pens=2))
+    assert {*begun} == {2 * deferred}

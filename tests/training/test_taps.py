@@ -264,6 +264,20 @@ def test_a_histogram_places_every_number() -> None:
     assert np.abs(found - np.exp(-(centres**2) / 2) / math.sqrt(2 * math.pi)).max() < 0.05
 
 
+def test_a_histogram_places_every_pattern_of_bits() -> None:
+    drawn = random.bits(random.key(0), (100_000,)).view(torch.int32)
+    rare = torch.tensor([0, -(2**31), 1, -(2**31) + 1, 0x7F800000, -0x800000], dtype=torch.int32)
+    x = torch.cat([drawn, drawn & (0x800FFFFF - 2**32), rare]).view(torch.float32)
+    x = torch.where(x.isnan(), math.nan, x)  # as arithmetic makes them: of others no bit is sure
+    numbers = x[~x.isnan()].numpy().astype(np.float64)
+    side = edges()[258:]
+    place = np.clip(np.searchsorted(side, np.abs(numbers), "right") - 1, 0, 256)
+    bins = np.where(numbers < 0, 256 - place, 258 + place)
+    expected = np.bincount(np.where(numbers == 0, 257, bins), minlength=515)
+    assert counted(x).answer().tolist() == expected.tolist()
+    assert int(counted(x).counts[-1]) == int(x.isnan().sum())
+
+
 def _wrong(kind: str) -> Any:
     p = parts()
     batch = columns(6)

@@ -78,4 +78,4 @@ def validation(
 
         return Prepared(frozenset(f"{split}/{name}" for name in names), run)
 
-    return Routine(f"validation({split!r})", due, prepare)
+    return Routine(f"validation({split!r})", due, prepare, deferred=plan.deferred)

@@ -77,24 +77,29 @@ def race(name: str, csv: str | None, rounds: int) -> None:
 
 def turn(command: list[str], left: Path, environment: dict[str, str]) -> Turn:
     """Run a program to its end."""
-    began = time.perf_counter()
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "MPLBACKEND": "agg", **environment},
-        capture_output=True,
-        text=True,
-    )
-    seconds = time.perf_counter() - began
+    # Into a file: a pipe has an end only when no helper of the process holds it any more.
+    with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as complaints:
+        began = time.perf_counter()
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "MPLBACKEND": "agg", **environment},
+            stdout=told,
+            stderr=complaints,
+        )
+        seconds = time.perf_counter() - began
+        told.seek(0)
+        complaints.seek(0)
+        lines, trouble = told.read().splitlines(), complaints.read()
     if done.returncode:
-        raise SystemExit(f"{' '.join(command)} has failed:\n{done.stderr[-3000:]}")
+        raise SystemExit(f"{' '.join(command)} has failed:\n{trouble[-3000:]}")
     counts = {".png": 0, ".npz": 0, "other": 0}
     for path in left.rglob("*"):
         if path.is_file():
             counts[path.suffix if path.suffix in counts else "other"] += 1
     # Of all children so far: it only grows, so the first large one is known by its own line.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return Turn(seconds, peak, counts, done.stdout.splitlines()[-1] if done.stdout else "")
+    return Turn(seconds, peak, counts, lines[-1] if lines else "")
 
 
 def _say(who: str, turn: Turn) -> None:

@@ -1,16 +1,20 @@
 """Runs: what a directory costs: journal and checkpoints every epoch, and a large state saved.
 
 An epoch is the medium task's: 125 compiled steps of 64 rows, and its end; with the task's two threads, and
-with one, which leaves a core of two to the thread that writes.
+with one, which leaves a core of two to the thread that writes. Beside it stands what no checkpoint can do
+without: a thread that hashes as many bytes, writes them to one file and waits for the disk.
 """
 
 import contextlib
+import hashlib
 import itertools
+import os
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +77,10 @@ def _overhead(directory: Path, rounds: int, written: Callable[[], None]) -> None
         until=af.at_most((rounds + WARM) * BLOCK),
         select=af.best("train/loss"),
     )
-    times: dict[str, list[float]] = {"fit": [], "run": []}
-    bare = _blocks(experiment)
+    times: dict[str, list[float]] = {"fit": [], "run": [], "least": []}
+    bare, least = _blocks(experiment), _blocks(experiment, directory.with_suffix(".file"))
     next(bare)
+    next(least)
 
     def watched(stream: Stream) -> Stream:
         def events() -> Iterator[Event]:
@@ -87,12 +92,16 @@ def _overhead(directory: Path, rounds: int, written: Callable[[], None]) -> None
                     written()
                     times["run"].append(time.perf_counter() - began)
                     times["fit"].append(next(bare))
+                    times["least"].append(next(least))
                     began = time.perf_counter()
 
         return attrs.evolve(stream, events=events)
 
     unsafe_perform_io(af.run(experiment, directory, show=watched).unwrap())
-    each = [run / fit for run, fit in zip(times["run"][WARM:], times["fit"][WARM:], strict=False)]
+    each, floor = (
+        [run / fit for run, fit in zip(times[name][WARM:], times["fit"][WARM:], strict=False)]
+        for name in ("run", "least")
+    )
     count = torch.get_num_threads()
     told = f"{count} thread{'s' * (count > 1)}"
     for name, found in times.items():
@@ -104,6 +113,10 @@ def _overhead(directory: Path, rounds: int, written: Callable[[], None]) -> None
         f"{(high - 1) * 100:.1f} %"
     )
     print(f"overhead of journal and checkpoint every epoch, {told}: {(middle - 1) * 100:.1f} %")
+    print(
+        f"of hashing {_bytes(experiment.state()) / 1e6:.1f} MB every epoch, and one file that is "
+        f"synced, {told}: {(statistics.median(floor) - 1) * 100:.1f} %"
+    )
     early, late = each[: len(each) // 2], each[len(each) // 2 :]
     print(
         f"in the first half of {len(each) * BLOCK} epochs {(statistics.median(early) - 1) * 100:.1f}, "
@@ -111,19 +124,38 @@ def _overhead(directory: Path, rounds: int, written: Callable[[], None]) -> None
     )
 
 
-def _blocks(experiment: af.Experiment) -> Iterator[float]:
+def _blocks(experiment: af.Experiment, file: Path | None = None) -> Iterator[float]:
     """Seconds of each block of epochs folded in memory as `fit` does, in this very thread.
 
-    In another one torch would have threads of its own, and two teams wait for each other.
+    In another one torch would have threads of its own, and two teams wait for each other. With a file,
+    another thread writes and removes it after each epoch.
     """
     folds = named({**experiment.asked(), UNTIL: experiment.until.fold})
     epochs, carry = iter(experiment.stream()), folds.init()
-    while True:
-        began = time.perf_counter()
-        for epoch in itertools.islice(epochs, BLOCK):
-            carry = folds.step(carry, epoch)
-            experiment.until.fold.extract(carry[UNTIL])
-        yield time.perf_counter() - began
+    content = os.urandom(_bytes(experiment.state()))
+    writing: Future[None] = Future()
+    writing.set_result(None)
+    with ThreadPoolExecutor(1) as thread:
+        while True:
+            began = time.perf_counter()
+            for epoch in itertools.islice(epochs, BLOCK):
+                carry = folds.step(carry, epoch)
+                experiment.until.fold.extract(carry[UNTIL])
+                writing.result()
+                if file is not None:
+                    writing = thread.submit(_written, file, content)
+            writing.result()
+            yield time.perf_counter() - began
+
+
+def _written(path: Path, content: bytes) -> None:
+    """Hash some bytes, and have them on the disk."""
+    hashlib.sha256(content).hexdigest()
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 @contextlib.contextmanager

@@ -53,11 +53,11 @@ def opened(
         held.callback(journal.close)
         scribe = Scribe(where.root, journal, Pens(pens), heard)
         held.callback(scribe.pens.close)
-        if any(routine.deferred for routine in experiment.routines):
-            scribe.pens.ready()
         writer = Writer(where.checkpoints, when, [] if mark is None else [mark])
         held.callback(writer.close)
         checkpoint.clean(where.checkpoints)
+        if any(routine.deferred for routine in experiment.routines):
+            scribe.pens.ready()
         yield Session(
             experiment=experiment,
             where=where,

@@ -5,7 +5,6 @@ import gc
 import multiprocessing
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -25,9 +24,6 @@ MOST = 32
 """Figures that may wait; their values are held until they are drawn."""
 
 
-_MADE_OF = ("artifact_fn.validation", "artifact_fn.runs.pens", "matplotlib.figure")
-"""Modules of which a pen takes what the program has imported, and what these import, for granted."""
-
 ENDED = "the run was ended before"
 """Why something that was given up was not drawn."""
 
@@ -40,8 +36,8 @@ class Pens:
     """Processes that draw what they are sent, each one figure at a time.
 
     They are fresh processes that import the program, so a script needs its
-    `if __name__ == "__main__":`. None is begun before there is something to draw or it is said
-    that there will be. The process they come from ends with this one.
+    `if __name__ == "__main__":`. None is begun before there is something to draw, or `ready` is
+    called.
 
     Args:
         count: How many, at least 1.
@@ -111,7 +107,7 @@ class Pens:
         """In a thread of this process: hand one figure after another to a process."""
         with contextlib.ExitStack() as stack:
             held: Connection | None = None
-            with contextlib.suppress(OSError):  # it is tried again when there is something to draw
+            with contextlib.suppress(Exception):  # tried again, and told, with the first figure
                 held = stack.enter_context(self._process())
             while (task := self._tasks.get()) is not None:
                 drawable, done = task
@@ -134,10 +130,8 @@ class Pens:
 
     @contextlib.contextmanager
     def _process(self) -> Any:
-        # Not forked from here, as torch's threads would not survive it, but from a fresh process that
-        # has imported what figures are made of: once for all pens, and for those of later runs.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([name for name in sys.modules if name.startswith(_MADE_OF)])
+        # Not forked: torch's threads would not survive it.
+        context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_drawing, args=(theirs,), daemon=True, name="pen")
         process.start()
@@ -149,6 +143,7 @@ class Pens:
             yield ours
         finally:
             ours.close()
+            process.kill()  # it has answered, or is still importing what nobody needs any more
             process.join()
             self._processes.discard(process)
 

@@ -63,8 +63,7 @@ def counted(x: Tensor) -> Counts:
     fine = torch.zeros(2 * _HALF, dtype=torch.int64, device=x.device)
     fine = fine.scatter_add(0, leading, torch.ones_like(leading))
     # The first of each sign counts zeros with numbers that are very small.
-    others = torch.stack([bits.count_nonzero(), (bits ^ _NEGATIVE_ZERO).count_nonzero()])
-    zeros = bits.numel() - others
+    zeros = torch.stack([(bits == 0).sum(), (bits == _NEGATIVE_ZERO).sum()])
     both = fine.reshape(2, _HALF)
     fine = torch.cat([both[:, :1] - zeros[:, None], both[:, 1:]], 1).reshape(-1)
     counts = torch.zeros(BINS + 1, dtype=torch.int64, device=x.device)

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -182,25 +184,53 @@ def test_pens_leave_undrawn_what_is_given_up(tmp_path: Path) -> None:
     assert drawings[1].cancelled()
 
 
+def itself(figure: Figure) -> Figure:
+    return figure
+
+
 def test_pens_keep_no_figure_that_is_drawn() -> None:
+    # Broken builds: a pen that does not collect, and one that holds what it was last sent.
     pens = Pens(1)
-    drawings = [pens.draw(drawable) for drawable in (partial(pair, 1), failing, lonely, lonely)]
+    drawables = (partial(pair, 1), failing, lonely, partial(itself, curve(1)), lonely)
+    drawings = [pens.draw(drawable) for drawable in drawables]
     pens.close()
     assert [type(drawing.exception()) for drawing in drawings[:2]] == [type(None), UndrawnError]
     assert all(drawing.result() for drawing in drawings[2:])
+
+
+def test_pens_that_cannot_begin_say_why() -> None:
+    # Broken build: a pen's thread that dies of it, so that the figure is waited for for ever.
+    with get_context("spawn").Pool(1) as pool:
+        assert "daemonic processes" in pool.apply(refused)
+
+
+def refused() -> str:
+    """In a process that may have no children."""
+    pens = Pens(1)
+    pens.ready()
+    reason = str(pens.draw(lonely).exception(60))
+    pens.close()
+    return reason
 
 
 @pytest.mark.parametrize("deferred", [True, False])
 def test_pens_import_the_program_before_there_is_something_to_draw(
     tmp_path: Path, deferred: bool
 ) -> None:
+    # Broken build: one whose pens begin with the first figure, which never comes here.
     begun: list[int] = []
 
     def made(state: Any) -> Any:
-        begun.append(sum(thread.name == "pen" for thread in threading.enumerate()))
-        return {}, {}
+        end = time.monotonic() + 60
+        while True:  # nothing else tells that a process has begun
+            begun.append(sum(child.name == "pen" for child in active_children()))
+            if begun[-1] == 2 * deferred or time.monotonic() > end:
+                return {}, {}
+            time.sleep(0.01)
 
     prepared = Prepared(frozenset(), made)
     idle = Routine("idle", lambda i: True, lambda wrap, state: prepared, deferred=deferred)
     done(run(experiment(routines=[idle], select=None), tmp_path, pens=2))
-    assert {*begun} == {2 * deferred}
+    assert begun[-1] == 2 * deferred
+    assert max(begun) == 2 * deferred
+    assert not active_children()

@@ -276,6 +276,9 @@ def test_a_histogram_places_every_pattern_of_bits() -> None:
     expected = np.bincount(np.where(numbers == 0, 257, bins), minlength=515)
     assert counted(x).answer().tolist() == expected.tolist()
     assert int(counted(x).counts[-1]) == int(x.isnan().sum())
+    halves = torch.vmap(lambda half: counted(half).counts)(x.reshape(2, -1))
+    assert torch.equal(halves.sum(0), counted(x).counts)
+    assert int(counted(x[:0]).counts.sum()) == 0
 
 
 def _wrong(kind: str) -> Any:

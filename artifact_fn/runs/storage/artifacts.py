@@ -107,10 +107,10 @@ def rendered(name: str, value: Any) -> tuple[str, bytes]:
 
 
 def _png(figure: Any) -> bytes:
-    """A figure's pixels as `savefig` writes them, in two thirds of the time.
+    """A figure's pixels as `savefig` writes them, sooner.
 
     It is drawn once, where `savefig` draws one with a layout twice; and what is opaque everywhere
-    is compressed without its opacity, so that the quickest compression is no larger.
+    is packed without its opacity, so that the quickest packing is no larger.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image

@@ -152,7 +152,7 @@ def _drawing(asked: Connection) -> None:
     """In the other process: draw what comes, until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks decides when to end
     gc.freeze()  # what was imported is no garbage
-    gc.disable()  # while a figure is made, hardly anything is: it is looked for when it is drawn
+    gc.disable()  # nor is much of a figure before it is drawn; then garbage is collected
     with contextlib.suppress(EOFError, OSError):
         while True:
             try:

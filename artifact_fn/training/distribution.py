@@ -62,23 +62,23 @@ def counted(x: Tensor) -> Counts:
     leading = ((bits >> (23 - _BITS)) & (2 * _HALF - 1)).to(torch.int64)
     fine = torch.zeros(2 * _HALF, dtype=torch.int64, device=x.device)
     fine = fine.scatter_add(0, leading, torch.ones_like(leading))
-    # The first of each sign counts zeros with numbers that are very small.
+    # The first of each sign counts zeros with numbers that are very small: they are moved.
     zeros = torch.stack([(bits == 0).sum(), (bits == _NEGATIVE_ZERO).sum()])
-    both = fine.reshape(2, _HALF)
-    fine = torch.cat([both[:, :1] - zeros[:, None], both[:, 1:]], 1).reshape(-1)
     counts = torch.zeros(BINS + 1, dtype=torch.int64, device=x.device)
-    counts = counts.scatter_add(0, _places(x.device), fine)
-    at_zero = torch.arange(BINS + 1, device=x.device) == _SIDE
-    return Counts(counts + at_zero * zeros.sum())
+    return Counts(counts.scatter_add(0, _places(x.device), torch.cat([fine, -zeros, zeros])))
 
 
 def _places(device: torch.device) -> Tensor:
-    """The bin of each sign and leading bits of a number that is not zero: int64 [4096]."""
+    """The bin of each sign and leading bits, of the first of each sign again, and of zero twice.
+
+    int64 [4100].
+    """
     each = torch.arange(2 * _HALF, device=device)
     leading, negative = each % _HALF, each >= _HALF
     part = (leading - (127 + _LOW) * _PARTS + 1).clamp(0, _SIDE - 1) + 1
     place = torch.where(negative, _SIDE - part, _SIDE + part)
-    return torch.where(leading > _INFINITY, BINS, place)
+    place = torch.where(leading > _INFINITY, BINS, place)
+    return torch.cat([place, place[::_HALF], torch.full((2,), _SIDE, device=device)])
 
 
 def edges() -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ POINTS = 200
 """At which a density is drawn."""
 
 TICKS = 5
-"""Steps of an axis at most: its numbers, made anew for each figure, are a third of what one takes."""
+"""Steps of an axis at most: its numbers are made anew for each figure, and take much of its time."""
 
 LEFT, RIGHT, BOTTOM, TOP = 0.85, 0.25, 0.6, 0.4
 """Inches around a panel: for six digits and what they are, half a number, a number and its name, a title."""

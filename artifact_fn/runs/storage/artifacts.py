@@ -110,7 +110,7 @@ def _png(figure: Any) -> bytes:
     """A figure's pixels as `savefig` writes them, sooner.
 
     It is drawn once, where `savefig` draws one with a layout twice; and what is opaque everywhere
-    is packed without its opacity, so that the quickest packing is no larger.
+    is packed without its opacity, so that the quickest packing is hardly larger.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image

@@ -79,7 +79,8 @@ def test_the_names_of_categories_say_nothing(real: Any, synthetic: Any) -> None:
     one = tables.compare(SPEC, real, synthetic)
     other = tables.compare(renamed, *(frame.replace(names) for frame in (real, synthetic)))
     for artifact in VALUES.values():
-        same(artifact(one), artifact(other))
+        # Cramer's V is a root: of 0 and of what rounding leaves of it, 1e-17, it is 4e-9 apart.
+        same(artifact(one), artifact(other), atol=1e-6)
 
 
 @given(frame=FRAMES, seed=st.integers(0, 99))
